@@ -1,0 +1,86 @@
+/* From a Program to object bytes, and from object bytes to callable code or to files. The only header of this folder
+ * that others see. The folder is a shared library of its own, loaded on demand (LLVM costs 0.15 s):
+ *
+ *   const CodegenApi *api = ((CodegenApiFunction *)dlsym(library, "simbac_codegen_api"))();
+ *
+ * One path: JIT and export share everything down to the object bytes. Our bugs, exhausted memory and LLVM's fatal
+ * handler come back as a CodegenStatus and a message, they do not unwind across this boundary. */
+#ifndef SIMBAC_CODEGEN_CODEGEN_H
+#define SIMBAC_CODEGEN_CODEGEN_H
+
+#include "ir/program.h"
+#include "runtime/abi.h"
+
+typedef enum CodegenStatus { CODEGEN_OK, CODEGEN_USER_ERROR, CODEGEN_BUG, CODEGEN_OUT_OF_MEMORY } CodegenStatus;
+
+typedef struct CodegenOptions {
+  const char *triple;         /* NULL: this machine's */
+  const char *cpu;            /* NULL: this machine's for its own triple, else the triple's baseline */
+  bool library_kernels;       /* products by OpenBLAS, transforms by FFTW; JIT only */
+  bool verify;                /* run LLVM's verifier on every module even in release builds */
+  int threads;                /* for compiling; 0: as many as there are processors */
+  const char *cache_folder;   /* objects by content; NULL: none */
+} CodegenOptions;
+
+typedef struct CodegenBlob {
+  const void *bytes;
+  size_t size;
+} CodegenBlob;
+
+typedef struct CodegenTimes {
+  double emit, optimise, encode, load; /* seconds, summed over threads */
+  uint32_t kernels, cached;
+} CodegenTimes;
+
+/* Objects of a program: one or several relocatable objects that together define <prefix>_prepare and <prefix>_run
+ * (simba_entry) and nothing else global. */
+typedef struct CodegenObjects {
+  uint32_t count;
+  CodegenBlob *object;
+  size_t scratch_bytes; /* a worker's scratch, over all kernels; a multiple of 64 */
+  const char *triple, *cpu;
+  CodegenTimes times;
+} CodegenObjects;
+
+typedef struct CodegenImage CodegenImage; /* loaded code */
+
+/* A block of bytes that an export carries as read-only data under a symbol of its own (weights, the prepared block). */
+typedef struct CodegenData {
+  const char *symbol;
+  const void *bytes;
+  size_t size;
+} CodegenData;
+
+typedef enum CodegenText { CODEGEN_LLVM, CODEGEN_ASSEMBLY } CodegenText;
+
+/* What `compile` adds to a program's code so that C can call it: see codegen/export.h for the functions it defines. */
+typedef struct CodegenExport {
+  const char *model; /* prefix of all public symbols */
+  const char *version, *source_hash;
+  const float *const *parameter; /* the weights to embed, one pointer a parameter; NULL: the caller gives them */
+  const float *const *state;
+  const void *prepared; /* what `prepare` made of them; NULL without weights */
+} CodegenExport;
+
+typedef struct CodegenApi {
+  int version; /* SIMBA_ABI_VERSION */
+  CodegenStatus (*compile)(const Program *program, const char *prefix, const CodegenOptions *options, Arena *arena,
+                           CodegenObjects *out_objects, const char **out_message);
+  /* Text of the code that `compile` would encode: LLVM IR after optimisation, or assembly. */
+  CodegenStatus (*text)(const Program *program, const char *prefix, const CodegenOptions *options, CodegenText kind,
+                        Text *out, const char **out_message);
+  /* Loads objects into this process. The image outlives `objects`. */
+  CodegenStatus (*load)(const CodegenObjects *objects, const char *prefix, Arena *arena, CodegenImage **out_image,
+                        simba_entry **out_prepare, simba_entry **out_run, const char **out_message);
+  void (*unload)(CodegenImage *image);
+  /* One relocatable object with the public functions of an export, and the text of its C header. */
+  CodegenStatus (*export_model)(const Program *program, const CodegenExport *export_spec, const CodegenOptions *options,
+                                Arena *arena, CodegenObjects *out_objects, const char **out_header,
+                                const char **out_message);
+  /* What this machine is: triple, cpu, vector lanes; and the CPU names we accept for a triple. */
+  void (*describe_host)(Text *out);
+} CodegenApi;
+
+typedef const CodegenApi *CodegenApiFunction(void);
+
+#endif

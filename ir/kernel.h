@@ -1,0 +1,145 @@
+/* The kernel IR: what the code generator is given, one Kernel for each fusion.
+ *
+ * A kernel is a loop nest over at most KERNEL_MAX_AXES axes and a body of scalar expressions. Every expression is a
+ * function of the loop indices; `axes` says of which. Buffers are addressed by affine functions of the indices, so views
+ * (broadcast, permute, slice, reverse, window, reshape) have vanished into strides. What a kernel computes is fixed here;
+ * in which order, in which vector lanes and tiles is the emitter's choice, within the rules of determinism: work is split
+ * by the problem, never by the number of threads, and sums have a fixed order.
+ *
+ * Four families:
+ *   MAP       axes PARALLEL and REDUCED. Values are loaded, combined, reduced over REDUCED axes (EXPR_REDUCED reads a
+ *             finished reduction, and may feed further reductions: mean, then variance, then the normalised row), stored.
+ *   CONTRACT  sum over REDUCED axes of left * right (two loads), the sum is EXPR_PRODUCT; an epilogue of expressions
+ *             over the PARALLEL axes follows, then stores. PARALLEL axes that both loads vary over are batch axes.
+ *   SCAN      axes PARALLEL (batch), LANE (channels, the vector axis), TIME, and at most one STATE axis (n). Recurrences
+ *             run along TIME; reductions may be over STATE, LANE, TIME or any subset. Never a buffer over all axes.
+ *   SPECTRAL  one Fourier transform along an axis: a CONTRACT whose left factor is a constant table (program.h:
+ *             BUFFER_CONSTANT), kept apart so that a fast transform can take its place.
+ *
+ * Kernels are compared by content, so equal ones are compiled once: they hold no buffer ids, names or addresses, only
+ * argument slots that a Launch (program.h) binds. Spans and labels for people are in the Launch. */
+#ifndef SIMBAC_IR_KERNEL_H
+#define SIMBAC_IR_KERNEL_H
+
+#include "arena.h"
+#include "ops.h"
+#include "shape.h"
+
+enum { KERNEL_MAX_AXES = 12, KERNEL_MAX_GUARDS = 4 };
+
+typedef uint32_t AxisMask; /* bit k: loop axis k */
+
+typedef enum AxisRole { AXIS_PARALLEL, AXIS_REDUCED, AXIS_LANE, AXIS_TIME, AXIS_STATE } AxisRole;
+
+typedef struct LoopAxis {
+  Dim extent;
+  AxisRole role;
+} LoopAxis;
+
+/* constant + sum over symbols of per_symbol[s - 1] * value(s) */
+typedef struct Linear {
+  int64_t constant, per_symbol[SYMBOL_MAX];
+} Linear;
+
+/* The element may be touched only where 0 <= constant + sum_k coefficient[k] * index[k] < extent. */
+typedef struct IndexGuard {
+  int64_t constant, coefficient[KERNEL_MAX_AXES];
+  Dim extent;
+} IndexGuard;
+
+/* Element `offset + sum_k stride[k] * index[k]` of the buffer bound to argument `slot`, counted in f32 from its start.
+ * A load outside its guards gives 0; stores have no guards. */
+typedef struct Access {
+  uint32_t slot;
+  Linear offset;
+  Dim stride[KERNEL_MAX_AXES];
+  uint32_t guard_count;
+  IndexGuard guard[KERNEL_MAX_GUARDS];
+} Access;
+
+typedef enum ExprKind {
+  EXPR_CONSTANT, /* value */
+  EXPR_LOAD,     /* access */
+  EXPR_INDEX,    /* the linear index constant + sum_k coefficient[k] * index[k] as f32: index_guard without its extent */
+  EXPR_EXTENT,   /* dim as f32 */
+  EXPR_RANDOM,   /* uniform [0, 1) of element `access` (slot unused: its linear address is the counter), stream `stream` */
+  EXPR_OP,       /* an elementwise OpCode of args */
+  EXPR_REDUCED,  /* reduction `which` */
+  EXPR_PRODUCT,  /* contract, spectral: the finished sum */
+  EXPR_STATE,    /* scan: h[t] of recurrence `which` */
+  EXPR_PREVIOUS  /* scan: h[t - 1] of recurrence `which` in its direction; the initial state at its first step */
+} ExprKind;
+
+typedef struct Expr {
+  ExprKind kind;
+  OpCode op;
+  uint32_t arg[3]; /* earlier expressions, by index in Kernel.expr */
+  uint32_t which;
+  int64_t stream;
+  double value;
+  Dim dim;
+  Access access;
+  IndexGuard index;
+  AxisMask axes; /* the loop axes its value depends on */
+} Expr;
+
+typedef enum ReduceKind { REDUCE_SUM, REDUCE_MAX } ReduceKind;
+
+typedef struct Reduction {
+  ReduceKind kind;
+  uint32_t expr;
+  AxisMask over; /* REDUCED axes (map); STATE, LANE, TIME (scan) */
+} Reduction;
+
+typedef enum StoreWhen {
+  STORE_EACH, /* at every index of the axes its expression depends on */
+  STORE_LAST  /* scan: once the recurrence has made its last step; the access has no TIME axis */
+} StoreWhen;
+
+typedef struct Store {
+  uint32_t expr;
+  Access access;
+  StoreWhen when;
+  /* scan, for a sum over LANE: the emitter sums the lanes of one channel tile, and tile number k of the channels stores
+   * at k * tile_stride more; a MAP kernel that follows adds the tiles in order. 0: no such store. */
+  Dim tile_stride;
+} Store;
+
+typedef struct Recurrence {
+  uint32_t decay, input; /* expressions */
+  uint32_t initial;      /* expression without TIME, or EXPR_NO_INITIAL */
+  bool reverse;          /* t runs downwards */
+  bool late;             /* h[t] = c + input[t], then c = decay[t] * h[t] */
+} Recurrence;
+
+#define EXPR_NO_INITIAL UINT32_MAX
+
+typedef struct Kernel {
+  LoweringKind family;
+  uint32_t axis_count;
+  LoopAxis axis[KERNEL_MAX_AXES]; /* outermost first; in MAP and CONTRACT PARALLEL axes in the order of the result */
+  uint32_t argument_count;        /* slots 0 .. argument_count - 1; read-only ones first */
+  uint32_t read_count;            /* how many of them are read-only */
+  uint32_t expr_count, reduction_count, recurrence_count, store_count;
+  Expr *expr; /* operands before users */
+  Reduction *reduction;
+  Recurrence *recurrence;
+  Store *store;
+  uint32_t left, right; /* contract, spectral: two EXPR_LOADs */
+} Kernel;
+
+/* Channels in one tile of a scan's LANE axis; part of the meaning of Store.tile_stride, the same on every target so that
+ * buffers have one shape. Vector widths divide it. */
+enum { SCAN_TILE = 16 };
+
+/* Of everything but addresses in memory: equal kernels compute the same. */
+uint64_t kernel_hash(const Kernel *kernel);
+bool kernel_equal(const Kernel *a, const Kernel *b);
+/* NULL where sound, else what is wrong (in `arena`). */
+const char *kernel_verify(const Kernel *kernel, Arena *arena);
+void kernel_print(const Kernel *kernel, const char *const *symbol_names, Text *out);
+/* Runs it naively in f64 on f64 buffers (arguments[slot]), for tests of lowering and emitters. */
+void kernel_evaluate(const Kernel *kernel, const int64_t *symbols, uint64_t seed, uint64_t step,
+                     double *const *arguments);
+
+#endif
