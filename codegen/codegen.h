@@ -16,6 +16,7 @@ typedef enum CodegenStatus { CODEGEN_OK, CODEGEN_USER_ERROR, CODEGEN_BUG, CODEGE
 typedef struct CodegenOptions {
   const char *triple;         /* NULL: this machine's */
   const char *cpu;            /* NULL: this machine's for its own triple, else the triple's baseline */
+  int lanes;                  /* 4, 8 or 16 f32 in a vector whatever the CPU has; 0: the CPU's */
   bool library_kernels;       /* products by OpenBLAS, transforms by FFTW; JIT only */
   bool verify;                /* run LLVM's verifier on every module even in release builds */
   int threads;                /* for compiling; 0: as many as there are processors */

@@ -1,0 +1,16 @@
+/* Which emitter a kernel belongs to. A family is two functions: what its grid of work items is, and its code. */
+#ifndef SIMBAC_CODEGEN_FAMILY_H
+#define SIMBAC_CODEGEN_FAMILY_H
+
+#include "emit.h"
+
+typedef struct Family {
+  /* Pure: the same kernel, target and lanes always give the same grid. */
+  KernelWork (*work)(const Kernel *kernel, const Target *target, int lanes);
+  /* Emits the function `name` of type simba_kernel into the session's module. */
+  void (*emit)(Session *session, const Kernel *kernel, const char *name);
+} Family;
+
+const Family *family_of(const Kernel *kernel);
+
+#endif
