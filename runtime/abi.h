@@ -20,7 +20,8 @@ typedef void simba_kernel(const struct simba_call *call, void *const *arguments,
 typedef struct simba_executor {
   int32_t workers;
   int32_t reserved;
-  /* Worker w's scratch begins at scratch + w * scratch_bytes. `launch` numbers the kernel calls of an entry point from 0. */
+  /* Worker w's scratch begins at scratch + w * scratch_bytes. `launch` numbers the kernel calls of an entry point from
+   * 0. */
   void (*run)(struct simba_executor *self, simba_kernel *kernel, const struct simba_call *call, void *const *arguments,
               char *scratch, size_t scratch_bytes, int64_t items, int32_t launch);
 } simba_executor;
@@ -32,9 +33,9 @@ typedef struct simba_call {
   float *const *output;
   const float *const *parameter;
   const float *const *state;
-  void *prepared; /* what `prepare` made of the parameters; 64-byte aligned */
-  void *arena;    /* 64-byte aligned */
-  char *scratch;  /* workers * scratch bytes; 64-byte aligned */
+  void *prepared;           /* what `prepare` made of the parameters; 64-byte aligned */
+  void *arena;              /* 64-byte aligned */
+  char *scratch;            /* workers * scratch bytes; 64-byte aligned */
   simba_executor *executor; /* NULL: everything on the calling thread */
 } simba_call;
 

@@ -1,0 +1,26 @@
+/* Whole files, read at once and written atomically. A file being written is <path>.tmp, locked; commit syncs it,
+ * renames it over <path> and syncs the folder, so that at any moment <path> is the old file or the new one, complete.
+ * Errors name the file and the system's reason; the temporary file is removed. */
+#ifndef SIMBA_FILE_H
+#define SIMBA_FILE_H
+
+#include "status.h"
+
+/* The content followed by a 0 byte that out_size does not count; free() it. SIMBA_IO_ERROR also for folders. */
+simba_status file_read(const char *path, char **out_bytes, size_t *out_size, simba_error *error);
+
+typedef struct AtomicFile AtomicFile;
+
+simba_status atomic_file_open(const char *path, AtomicFile **out_file, simba_error *error);
+/* After a failed write only atomic_file_abandon may follow. */
+simba_status atomic_file_write(AtomicFile *file, const void *bytes, size_t size, simba_error *error);
+/* Frees the handle, whether it succeeds or not. */
+simba_status atomic_file_commit(AtomicFile *file, simba_error *error);
+/* Removes the temporary file and frees the handle. Takes NULL. */
+void atomic_file_abandon(AtomicFile *file);
+/* All in one. */
+simba_status file_write(const char *path, const void *bytes, size_t size, simba_error *error);
+/* Creates the folder and those above it; one that exists is fine. */
+simba_status folder_create(const char *path, simba_error *error);
+
+#endif
