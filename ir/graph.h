@@ -15,7 +15,7 @@
 #include "shape.h"
 
 typedef uint32_t NodeId; /* 0 is no node */
-enum { NODE_NONE = 0, GRAPH_MAX_OPERANDS = 64 };
+enum { NODE_NONE = 0, GRAPH_MAX_OPERANDS = 64, GRAPH_MAX_NODES = 1 << 26 };
 
 typedef struct Attribute {
   uint32_t count; /* of integers or dims */
@@ -97,16 +97,26 @@ NodeId graph_add(Graph *graph, OpCode op, const NodeId *operands, uint32_t opera
 /* The same, for callers that must not unwind (the IR reader): NODE_NONE and a message where a rule does not hold. */
 NodeId graph_try_add(Graph *graph, OpCode op, const NodeId *operands, uint32_t operand_count,
                      const Attribute *attributes, const char **out_message);
-/* A node that is not merged with an equal one: recomputation on purpose. */
+/* A node that is not merged with an equal one, now or later: recomputation on purpose. Copying merges it again unless
+ * the pass clones. */
 NodeId graph_add_clone(Graph *graph, OpCode op, const NodeId *operands, uint32_t operand_count,
                        const Attribute *attributes);
+/* For the IR reader, which builds node by node what was printed: does not merge, but later nodes merge with it. */
+NodeId graph_try_append(Graph *graph, OpCode op, const NodeId *operands, uint32_t operand_count,
+                        const Attribute *attributes, const char **out_message);
 
+/* One output of a kind and name; loss and metrics are scalars; a gradient has the shape of its leaf, an input or
+ * parameter, and a state output that of its state. */
 void graph_add_output(Graph *graph, OutputKind kind, const char *name, NodeId node, NodeId leaf);
+bool graph_try_add_output(Graph *graph, OutputKind kind, const char *name, NodeId node, NodeId leaf,
+                          const char **out_message);
+const char *output_kind_name(OutputKind kind); /* "value", "loss", ... */
 const Output *graph_find_output(const Graph *graph, OutputKind kind, const char *name);
 NodeId graph_find_leaf(const Graph *graph, OpCode op, const char *name);
 uint32_t graph_add_cluster(Graph *graph, LoweringKind family, NodeId anchor);
 
-/* Constructors, one for each kind of op. `graph_unary/binary` take elementwise ops. */
+/* Constructors, one for each kind of op. `graph_unary/binary` take elementwise ops. Views, pads and reductions that
+ * would change nothing (and a concat of one part) return their operand. */
 NodeId graph_leaf(Graph *graph, OpCode op, const char *name, const Shape *shape); /* input, param, state */
 NodeId graph_constant(Graph *graph, double value);
 NodeId graph_index(Graph *graph, Dim extent);
