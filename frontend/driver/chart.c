@@ -1,0 +1,222 @@
+#include "chart.h"
+
+#include <cairo-svg.h>
+#include <cairo.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MAX_TICKS = 7 };
+
+typedef struct Box {
+  double left, top, right, bottom;
+} Box;
+
+typedef struct Range {
+  double low, high;
+} Range;
+
+static const double colours[][3] = {
+    {0.12, 0.29, 0.49}, /* deep blue */
+    {0.85, 0.46, 0.10}, /* orange */
+    {0.80, 0.16, 0.26}, /* red */
+    {0.45, 0.45, 0.45}, /* grey */
+};
+
+static void set_colour(cairo_t *cairo, int colour) {
+  size_t index = (size_t)colour < sizeof colours / sizeof *colours ? (size_t)colour : 3;
+  cairo_set_source_rgb(cairo, colours[index][0], colours[index][1], colours[index][2]);
+}
+
+static Range range_of(const Chart *chart, bool vertical) {
+  Range range = {INFINITY, -INFINITY};
+  for (size_t k = 0; k < chart->line_count; k++) {
+    const ChartLine *line = &chart->line[k];
+    for (size_t i = 0; i < line->count; i++) {
+      double value = vertical ? line->y[i] : line->x[i];
+      if (!isfinite(value)) continue;
+      range.low = fmin(range.low, value);
+      range.high = fmax(range.high, value);
+    }
+  }
+  if (range.low > range.high) return (Range){0, 1};
+  double width = range.high - range.low;
+  if (width == 0) width = fmax(fabs(range.low), 1) * 0.1;
+  double margin = vertical || range.high == range.low ? 0.06 * width : 0;
+  return (Range){range.low - margin, range.high + margin};
+}
+
+/* 1, 2 or 5 times a power of ten, so that at most MAX_TICKS fit. */
+static double tick_step(Range range) {
+  double rough = (range.high - range.low) / MAX_TICKS, power = pow(10, floor(log10(rough)));
+  for (int k = 0; k < 4; k++) {
+    static const double factors[] = {1, 2, 5, 10};
+    if (factors[k] * power >= rough) return factors[k] * power;
+  }
+  return 10 * power;
+}
+
+static double place(double value, Range range, double from, double to) {
+  return from + (value - range.low) / (range.high - range.low) * (to - from);
+}
+
+/* Text with its anchor at a fraction of its width: 0 left, 0.5 centre, 1 right. */
+static void draw_text(cairo_t *cairo, double x, double y, double anchor, const char *text) {
+  cairo_text_extents_t extents;
+  cairo_text_extents(cairo, text, &extents);
+  cairo_move_to(cairo, x - anchor * extents.x_advance, y);
+  cairo_show_text(cairo, text);
+}
+
+static void draw_axes(cairo_t *cairo, const Chart *chart, Box box, Range across, Range up) {
+  char text[32];
+  cairo_set_font_size(cairo, 11);
+  cairo_set_line_width(cairo, 1);
+  double step = tick_step(up);
+  for (double k = ceil(up.low / step); k * step <= up.high; k++) {
+    double y = floor(place(k * step, up, box.bottom, box.top)) + 0.5;
+    cairo_set_source_rgb(cairo, 0.90, 0.90, 0.90);
+    cairo_move_to(cairo, box.left, y);
+    cairo_line_to(cairo, box.right, y);
+    cairo_stroke(cairo);
+    cairo_set_source_rgb(cairo, 0.25, 0.25, 0.25);
+    snprintf(text, sizeof text, "%.6g", k * step);
+    draw_text(cairo, box.left - 6, y + 4, 1, text);
+  }
+  step = tick_step(across);
+  for (double k = ceil(across.low / step); k * step <= across.high; k++) {
+    double x = floor(place(k * step, across, box.left, box.right)) + 0.5;
+    cairo_set_source_rgb(cairo, 0.25, 0.25, 0.25);
+    cairo_move_to(cairo, x, box.bottom);
+    cairo_line_to(cairo, x, box.bottom + 4);
+    cairo_stroke(cairo);
+    snprintf(text, sizeof text, "%.6g", k * step);
+    draw_text(cairo, x, box.bottom + 16, 0.5, text);
+  }
+  cairo_move_to(cairo, box.left + 0.5, box.top);
+  cairo_line_to(cairo, box.left + 0.5, box.bottom + 0.5);
+  cairo_line_to(cairo, box.right, box.bottom + 0.5);
+  cairo_stroke(cairo);
+  if (chart->x_label) draw_text(cairo, (box.left + box.right) / 2, box.bottom + 32, 0.5, chart->x_label);
+  if (chart->y_label) draw_text(cairo, box.left, box.top - 8, 0, chart->y_label);
+}
+
+static void draw_line(cairo_t *cairo, const ChartLine *line, Box box, Range across, Range up) {
+  static const double dashes[] = {5, 4};
+  set_colour(cairo, line->colour);
+  cairo_set_line_width(cairo, 1.8);
+  cairo_set_line_join(cairo, CAIRO_LINE_JOIN_ROUND);
+  cairo_set_dash(cairo, dashes, line->dashed ? 2 : 0, 0);
+  bool down = false;
+  size_t run = 0;
+  for (size_t i = 0; i < line->count; i++) {
+    if (!isfinite(line->x[i]) || !isfinite(line->y[i])) {
+      down = false;
+      continue;
+    }
+    double x = place(line->x[i], across, box.left, box.right), y = place(line->y[i], up, box.bottom, box.top);
+    run = down ? run + 1 : 1;
+    if (down) cairo_line_to(cairo, x, y);
+    else cairo_move_to(cairo, x, y);
+    down = true;
+  }
+  cairo_stroke(cairo);
+  cairo_set_dash(cairo, dashes, 0, 0);
+  if (run == 1 && line->count == 1) { /* a single point would be invisible */
+    cairo_arc(cairo, place(line->x[0], across, box.left, box.right), place(line->y[0], up, box.bottom, box.top), 3, 0,
+              2 * acos(-1));
+    cairo_fill(cairo);
+  }
+}
+
+static void draw_legend(cairo_t *cairo, const Chart *chart, Box box) {
+  double x = box.right, y = box.top - 8;
+  cairo_set_font_size(cairo, 11);
+  for (size_t k = chart->line_count; k-- > 0;) {
+    const ChartLine *line = &chart->line[k];
+    if (!line->label) continue;
+    cairo_text_extents_t extents;
+    cairo_text_extents(cairo, line->label, &extents);
+    x -= extents.x_advance;
+    cairo_set_source_rgb(cairo, 0.25, 0.25, 0.25);
+    draw_text(cairo, x, y, 0, line->label);
+    x -= 22;
+    set_colour(cairo, line->colour);
+    cairo_set_line_width(cairo, 2);
+    cairo_move_to(cairo, x, y - 4);
+    cairo_line_to(cairo, x + 17, y - 4);
+    cairo_stroke(cairo);
+    x -= 14;
+  }
+}
+
+static void draw_chart(cairo_t *cairo, const Chart *chart, Box frame) {
+  Box box = {frame.left + 58, frame.top + 46, frame.right - 18, frame.bottom - 44};
+  Range across = range_of(chart, false), up = range_of(chart, true);
+  cairo_select_font_face(cairo, "DejaVu Sans", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_BOLD);
+  cairo_set_font_size(cairo, 13);
+  cairo_set_source_rgb(cairo, 0.1, 0.1, 0.1);
+  if (chart->title) draw_text(cairo, box.left, frame.top + 20, 0, chart->title);
+  cairo_select_font_face(cairo, "DejaVu Sans", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_NORMAL);
+  draw_axes(cairo, chart, box, across, up);
+  if (isfinite(chart->mark_x) && chart->mark_x >= across.low && chart->mark_x <= across.high) {
+    double x = place(chart->mark_x, across, box.left, box.right);
+    set_colour(cairo, 3);
+    cairo_set_line_width(cairo, 1);
+    cairo_move_to(cairo, x, box.top);
+    cairo_line_to(cairo, x, box.bottom);
+    cairo_stroke(cairo);
+  }
+  for (size_t k = 0; k < chart->line_count; k++) draw_line(cairo, &chart->line[k], box, across, up);
+  draw_legend(cairo, chart, box);
+}
+
+static cairo_status_t write_bytes(void *closure, const unsigned char *data, unsigned length) {
+  return fwrite(data, 1, length, closure) == length ? CAIRO_STATUS_SUCCESS : CAIRO_STATUS_WRITE_ERROR;
+}
+
+static bool draw_to(FILE *file, bool svg, const Chart *charts, size_t count, size_t columns, double width,
+                    double height) {
+  size_t rows = (count + columns - 1) / columns;
+  double across = width * (double)(count < columns ? count : columns), down = height * (double)rows;
+  cairo_surface_t *surface = svg ? cairo_svg_surface_create_for_stream(write_bytes, file, across, down)
+                                 : cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)across, (int)down);
+  cairo_t *cairo = cairo_create(surface);
+  cairo_set_source_rgb(cairo, 1, 1, 1);
+  cairo_paint(cairo);
+  for (size_t k = 0; k < count; k++) {
+    double left = width * (double)(k % columns), top = height * (double)(k / columns);
+    draw_chart(cairo, &charts[k], (Box){left, top, left + width, top + height});
+  }
+  cairo_status_t status = cairo_status(cairo);
+  cairo_destroy(cairo);
+  if (status == CAIRO_STATUS_SUCCESS && !svg) status = cairo_surface_write_to_png_stream(surface, write_bytes, file);
+  cairo_surface_finish(surface);
+  if (status == CAIRO_STATUS_SUCCESS) status = cairo_surface_status(surface);
+  cairo_surface_destroy(surface);
+  return status == CAIRO_STATUS_SUCCESS;
+}
+
+bool chart_write(const Chart *charts, size_t count, size_t columns, double width, double height, const char *path,
+                 char out_message[CHART_MESSAGE]) {
+  char *temporary;
+  size_t length = strlen(path);
+  if (asprintf(&temporary, "%s.part", path) < 0) {
+    snprintf(out_message, CHART_MESSAGE, "out of memory");
+    return false;
+  }
+  errno = 0;
+  FILE *file = fopen(temporary, "wb");
+  bool drawn = file && draw_to(file, length > 4 && !strcmp(path + length - 4, ".svg"), charts, count, columns, width,
+                               height);
+  bool written = file && fclose(file) == 0 && drawn && rename(temporary, path) == 0;
+  if (!written) {
+    snprintf(out_message, CHART_MESSAGE, "cannot write %s: %s", path, errno ? strerror(errno) : "drawing failed");
+    if (file) unlink(temporary);
+  }
+  free(temporary);
+  return written;
+}
