@@ -5,10 +5,10 @@
 
 #include "graph.h"
 
-typedef struct Tensor {
+typedef struct Value {
   Shape shape; /* all dims constant */
   double *data;
-} Tensor;
+} Value;
 
 typedef struct EvaluateInput {
   NodeId node; /* an input, param or state leaf */
@@ -18,9 +18,9 @@ typedef struct EvaluateInput {
 /* Values of all nodes with the given symbol values, seed and step. `out_values[id]`, in `arena`. Only nodes that an
  * output needs are evaluated unless `all`. A leaf without data is a bug. */
 void graph_evaluate(const Graph *graph, const int64_t *symbols, uint64_t seed, uint64_t step,
-                    const EvaluateInput *inputs, uint32_t input_count, bool all, Arena *arena, Tensor *out_values);
+                    const EvaluateInput *inputs, uint32_t input_count, bool all, Arena *arena, Value *out_values);
 
-int64_t tensor_count(const Tensor *tensor);
+int64_t value_count(const Value *value);
 
 /* Word `word` of Philox4x32-10 with counter (element, stream, step) and key the seed, and the uniform made of it:
  * its upper 24 bits times 2^-24. Emitted code gives the same numbers. */
