@@ -1,0 +1,99 @@
+/* Gradients of reductions, Einstein products, recurrences and Fourier transforms. g is the cotangent of the result. */
+#include "autodiff.h"
+
+#include "ir/guard.h"
+
+/* x, which lacks the reduced axes, repeated along them again. */
+static NodeId broadcast_back(Backward *backward, NodeId x) {
+  const Attribute *reduced = &backward->node.attribute[REDUCE_AXES];
+  Shape shape = *backward_operand_shape(backward, 0);
+  int64_t kept[SHAPE_MAX_RANK] = {0};
+  uint32_t count = 0, next = 0;
+  for (int32_t k = 0; k < shape.rank; k++) {
+    if (next < reduced->count && reduced->integers[next] == k) {
+      next++;
+    } else {
+      kept[count++] = k;
+    }
+  }
+  return graph_broadcast(backward->graph, x, &shape, kept);
+}
+
+void gradient_reduce_sum(Backward *backward) {
+  backward_add(backward, 0, broadcast_back(backward, backward->gradient));
+}
+
+/* g / (number of largest) to each of the largest */
+void gradient_reduce_max(Backward *backward) {
+  Graph *graph = backward->graph;
+  const Attribute *axes = &backward->node.attribute[REDUCE_AXES];
+  Shape shape = *backward_operand_shape(backward, 0);
+  NodeId largest = broadcast_back(backward, backward->result);
+  NodeId mask = graph_binary(graph, OP_EQUAL, backward_operand(backward, 0), largest);
+  NodeId number = graph_reduce(graph, OP_REDUCE_SUM, mask, axes->integers, axes->count);
+  NodeId share = broadcast_back(backward, graph_binary(graph, OP_DIVIDE, backward->gradient, number));
+  NodeId zero = graph_constant_like(graph, 0.0, &shape);
+  backward_add(backward, 0, graph_select(graph, mask, share, zero));
+}
+
+/* "a,b->r": da = "r,b->a" of g and b, db = "a,r->b" of a and g. A letter of a is in r, or in b and summed, so both are
+ * labels of a product again. */
+void gradient_contract(Backward *backward) {
+  Graph *graph = backward->graph;
+  Labels labels;
+  const char *message = NULL;
+  if (!labels_parse(node_text(&backward->node, CONTRACT_LABELS), &labels, &message)) guard_bug("%s", message);
+  NodeId a = backward_operand(backward, 0), b = backward_operand(backward, 1), g = backward->gradient;
+  if (backward_wants(backward, 0)) {
+    const char *text = arena_format(graph->arena, "%s,%s->%s", labels.result, labels.b, labels.a);
+    backward_add(backward, 0, graph_contract(graph, g, b, text));
+  }
+  if (backward_wants(backward, 1)) {
+    const char *text = arena_format(graph->arena, "%s,%s->%s", labels.a, labels.result, labels.b);
+    backward_add(backward, 1, graph_contract(graph, a, g, text));
+  }
+}
+
+/* The cotangent l of the input is a recurrence against the direction of h ("next" is t + 1 in h's direction):
+ *
+ *   h[t] = decay[t] h[t-1] + input[t]            l[t] = g[t] + decay[t+1] l[t+1]: a late scan
+ *     d input = l    d decay[t] = l[t] h[t-1]      d initial = decay[0] l[0]
+ *   h[t] = decay[t-1] h[t-1] + input[t] (late)   l[t] = g[t] + decay[t] l[t+1]: a scan that is not late
+ *     d input = l    d decay[t] = h[t] l[t+1]      d initial = l[0] */
+void gradient_scan(Backward *backward) {
+  Graph *graph = backward->graph;
+  const Node *node = &backward->node;
+  int64_t axis = node_integer(node, SCAN_AXIS);
+  bool reverse = node_integer(node, SCAN_REVERSE) != 0, late = node_integer(node, SCAN_LATE) != 0;
+  NodeId decay = backward_operand(backward, 0);
+  NodeId initial = node->operand_count > 2 ? backward_operand(backward, 2) : NODE_NONE;
+  NodeId l = graph_scan(graph, decay, backward->gradient, NODE_NONE, axis, !reverse, !late);
+  if (backward_wants(backward, 0)) {
+    NodeId other = late ? backward->result : l;
+    NodeId moved = late ? graph_delay(graph, l, NODE_NONE, axis, !reverse)
+                        : graph_delay(graph, backward->result, initial, axis, reverse);
+    backward_add(backward, 0, graph_binary(graph, OP_MULTIPLY, other, moved));
+  }
+  if (backward_wants(backward, 1)) backward_add(backward, 1, l);
+  if (initial && backward_wants(backward, 2)) {
+    NodeId first = backward_first(graph, l, axis, reverse);
+    if (!late) first = graph_binary(graph, OP_MULTIPLY, backward_first(graph, decay, axis, reverse), first);
+    backward_add(backward, 2, first);
+  }
+}
+
+/* The transpose of a transform is the one in the other direction, from what the result was to what x was. */
+void gradient_dft(Backward *backward) {
+  static const int64_t transposed[] = {
+      [DFT_COMPLEX] = DFT_COMPLEX,
+      [DFT_REAL_TO_COMPLEX] = DFT_COMPLEX_TO_REAL,
+      [DFT_COMPLEX_TO_REAL] = DFT_REAL_TO_COMPLEX,
+  };
+  const Node *node = &backward->node;
+  const Attribute *axes = &node->attribute[DFT_AXES];
+  bool inverse = node_integer(node, DFT_INVERSE) != 0;
+  int64_t form = transposed[node_integer(node, DFT_FORM)];
+  backward_add(backward, 0,
+               graph_dft(backward->graph, backward->gradient, axes->integers, axes->count, !inverse, form,
+                         node_real(node, DFT_SCALE)));
+}
