@@ -16,6 +16,26 @@
  *   SPECTRAL  one Fourier transform along an axis: a CONTRACT whose left factor is a constant table (program.h:
  *             BUFFER_CONSTANT), kept apart so that a fast transform can take its place.
  *
+ * What lowering guarantees and an emitter may rely on (kernel_verify checks it):
+ *   all       Operands come before users, also through reductions and recurrences: a reduction's expression and a
+ *             recurrence's decay, input and initial come before whatever reads them. `axes` of a load are those with a
+ *             stride or a guard coefficient. A store is made at every index of the axes along which it has a stride,
+ *             each index writes an element of its own, and its expression depends on no other axes (it may depend on
+ *             fewer). A sum over an axis on which its expression does not depend counts it `extent` times.
+ *             No axis has the constant extent 1, except LANE and TIME of a scan and the last axis of a product.
+ *   MAP       PARALLEL axes, then REDUCED ones. Every reduction is over all REDUCED axes. Stores may have the REDUCED
+ *             axes too (the normalised row), all of them or none. A kernel without axes computes a scalar.
+ *   CONTRACT  PARALLEL axes in the order batch (both factors vary), left-only, right-only, then REDUCED axes (perhaps
+ *             none). The last PARALLEL axis, the vector axis, is right-only; lowering sees to it that `right` and the
+ *             stores have unit stride along it wherever layouts allow, but that is not promised. The epilogue
+ *             depends on PARALLEL axes only and has no reductions; every store has all PARALLEL axes. Factors may have guards.
+ *   SPECTRAL  the same with one factor a BUFFER_CONSTANT: `left`, or `right` where the transformed axis is innermost.
+ *   SCAN      PARALLEL axes, LANE, TIME, then STATE if there is one: exactly one LANE and one TIME. Recurrences of one
+ *             direction come before all those of the other, and do not depend on them. A reduction is over STATE, LANE
+ *             or TIME or several of them, never over PARALLEL axes. One over STATE alone may be read by anything at its
+ *             (PARALLEL, LANE, TIME) index; one over LANE or TIME is only stored. A scan that could not be fused
+ *             loads its decay and input and stores its states over all axes.
+ *
  * Kernels are compared by content, so equal ones are compiled once: they hold no buffer ids, names or addresses, only
  * argument slots that a Launch (program.h) binds. Spans and labels for people are in the Launch. */
 #ifndef SIMBAC_IR_KERNEL_H
@@ -131,6 +151,12 @@ typedef struct Kernel {
 /* Channels in one tile of a scan's LANE axis; part of the meaning of Store.tile_stride, the same on every target so that
  * buffers have one shape. Vector widths divide it. */
 enum { SCAN_TILE = 16 };
+
+/* The axes along which an access or an index varies; the loop axes of a role. */
+AxisMask access_axes(const Access *access);
+AxisMask index_axes(const IndexGuard *index);
+AxisMask kernel_axes(const Kernel *kernel, AxisRole role);
+bool expr_equal(const Expr *a, const Expr *b, uint32_t axis_count);
 
 /* Of everything but addresses in memory: equal kernels compute the same. */
 uint64_t kernel_hash(const Kernel *kernel);

@@ -1,0 +1,178 @@
+/* The promises of kernel.h, checked one by one. */
+#include "kernel.h"
+
+typedef struct Check {
+  const Kernel *kernel;
+  Arena *arena;
+  AxisMask all, parallel, reduced, lane, time, state;
+} Check;
+
+static const char *check_access(const Check *check, const Access *access, const char *what, uint32_t which) {
+  if (access->slot >= check->kernel->argument_count) return arena_format(check->arena, "%s %u: no slot", what, which);
+  if (access->guard_count > KERNEL_MAX_GUARDS) return arena_format(check->arena, "%s %u: guards", what, which);
+  if (access_axes(access) & ~check->all) return arena_format(check->arena, "%s %u: no such axis", what, which);
+  return NULL;
+}
+
+/* Whatever the expression reads must come before it; `out_axes`: the axes it then depends on. */
+static const char *check_sources(const Check *check, uint32_t e, AxisMask *out_axes) {
+  const Kernel *kernel = check->kernel;
+  const Expr *expr = &kernel->expr[e];
+  uint32_t source[3], count = 0;
+  AxisMask removed = 0, added = 0;
+  if (expr->kind == EXPR_OP) {
+    for (; count < op_info(expr->op)->operands_min; count++) source[count] = expr->arg[count];
+  } else if (expr->kind == EXPR_REDUCED) {
+    if (expr->which >= kernel->reduction_count) return arena_format(check->arena, "e%u: no such reduction", e);
+    source[count++] = kernel->reduction[expr->which].expr;
+    removed = kernel->reduction[expr->which].over;
+  } else if (expr->kind == EXPR_STATE || expr->kind == EXPR_PREVIOUS) {
+    if (expr->which >= kernel->recurrence_count) return arena_format(check->arena, "e%u: no such recurrence", e);
+    const Recurrence *recurrence = &kernel->recurrence[expr->which];
+    source[count++] = recurrence->decay;
+    source[count++] = recurrence->input;
+    if (recurrence->initial != EXPR_NO_INITIAL) source[count++] = recurrence->initial;
+    added = check->time;
+  }
+  AxisMask axes = added;
+  for (uint32_t k = 0; k < count; k++) {
+    if (source[k] >= e) return arena_format(check->arena, "e%u reads e%u, which is not before it", e, source[k]);
+    axes |= kernel->expr[source[k]].axes;
+  }
+  *out_axes = axes & ~removed;
+  return NULL;
+}
+
+static const char *check_expr(const Check *check, uint32_t e) {
+  const Expr *expr = &check->kernel->expr[e];
+  AxisMask axes = 0;
+  const char *message = check_sources(check, e, &axes);
+  if (message != NULL) return message;
+  bool product = check->kernel->family == LOWER_CONTRACT || check->kernel->family == LOWER_SPECTRAL;
+  if (expr->kind == EXPR_LOAD) {
+    message = check_access(check, &expr->access, "load", e);
+    if (message != NULL) return message;
+    if (expr->access.slot >= check->kernel->read_count) return arena_format(check->arena, "e%u loads a result", e);
+    axes = access_axes(&expr->access);
+  } else if (expr->kind == EXPR_RANDOM) {
+    axes = access_axes(&expr->access);
+  } else if (expr->kind == EXPR_INDEX) {
+    axes = index_axes(&expr->index);
+  } else if (expr->kind == EXPR_PRODUCT) {
+    if (!product) return arena_format(check->arena, "e%u: a product in a kernel that has none", e);
+    axes = check->parallel;
+  }
+  if (axes != expr->axes) return arena_format(check->arena, "e%u: axes %x, should be %x", e, expr->axes, axes);
+  bool scans = expr->kind == EXPR_STATE || expr->kind == EXPR_PREVIOUS;
+  if (scans && check->kernel->family != LOWER_SCAN) return arena_format(check->arena, "e%u: no scan here", e);
+  return NULL;
+}
+
+static const char *check_reduction(const Check *check, uint32_t r) {
+  const Reduction *reduction = &check->kernel->reduction[r];
+  switch (check->kernel->family) {
+    case LOWER_MAP:
+      return reduction->over == check->reduced ? NULL : arena_format(check->arena, "r%u: not all REDUCED axes", r);
+    case LOWER_SCAN:
+      if (reduction->over != 0 && !(reduction->over & ~(check->lane | check->time | check->state))) return NULL;
+      return arena_format(check->arena, "r%u: over axes that a scan does not sum", r);
+    default: return arena_format(check->arena, "r%u: a product has no other reductions", r);
+  }
+}
+
+/* A sum over LANE or TIME is only stored; a sum over LANE is stored by tiles. */
+static const char *check_scan_uses(const Check *check) {
+  const Kernel *kernel = check->kernel;
+  for (uint32_t e = 0; e < kernel->expr_count; e++) {
+    if (kernel->expr[e].kind != EXPR_OP) continue;
+    for (int k = 0; k < op_info(kernel->expr[e].op)->operands_min; k++) {
+      const Expr *source = &kernel->expr[kernel->expr[e].arg[k]];
+      if (source->kind != EXPR_REDUCED) continue;
+      if (kernel->reduction[source->which].over & (check->lane | check->time)) {
+        return arena_format(check->arena, "e%u reads a sum over LANE or TIME", e);
+      }
+    }
+  }
+  for (uint32_t s = 0; s < kernel->store_count; s++) {
+    const Expr *expr = &kernel->expr[kernel->store[s].expr];
+    bool over_lane = expr->kind == EXPR_REDUCED && (kernel->reduction[expr->which].over & check->lane) != 0;
+    if (over_lane != (kernel->store[s].tile_stride.factor != 0)) return arena_format(check->arena, "store %u: tiles", s);
+  }
+  bool turned = false;
+  for (uint32_t r = 1; r < kernel->recurrence_count; r++) {
+    bool turns = kernel->recurrence[r].reverse != kernel->recurrence[r - 1].reverse;
+    if (turns && turned) return arena_format(check->arena, "h%u: directions are mixed", r);
+    turned |= turns;
+  }
+  return NULL;
+}
+
+static const char *check_store(const Check *check, uint32_t s) {
+  const Kernel *kernel = check->kernel;
+  const Store *store = &kernel->store[s];
+  const char *message = check_access(check, &store->access, "store", s);
+  if (message != NULL) return message;
+  if (store->access.guard_count != 0) return arena_format(check->arena, "store %u has guards", s);
+  if (store->access.slot < kernel->read_count) return arena_format(check->arena, "store %u: read-only slot", s);
+  if (store->expr >= kernel->expr_count) return arena_format(check->arena, "store %u: no such expression", s);
+  AxisMask axes = access_axes(&store->access), needed = kernel->expr[store->expr].axes;
+  if (store->when == STORE_LAST) needed &= ~check->time;
+  if (needed & ~axes) return arena_format(check->arena, "store %u: the expression has more axes", s);
+  bool partial = (axes & check->reduced) != 0 && (axes & check->reduced) != check->reduced;
+  if (kernel->family == LOWER_MAP && partial) return arena_format(check->arena, "store %u: some REDUCED axes", s);
+  bool product = kernel->family == LOWER_CONTRACT || kernel->family == LOWER_SPECTRAL;
+  if (product && axes != check->parallel) return arena_format(check->arena, "store %u: not all PARALLEL axes", s);
+  return NULL;
+}
+
+static const char *check_product(const Check *check) {
+  const Kernel *kernel = check->kernel;
+  if (kernel->left >= kernel->expr_count || kernel->right >= kernel->expr_count) return "factors are missing";
+  const Expr *left = &kernel->expr[kernel->left], *right = &kernel->expr[kernel->right];
+  if (left->kind != EXPR_LOAD || right->kind != EXPR_LOAD) return "factors are no loads";
+  int stage = 0; /* batch, left-only, right-only */
+  for (uint32_t k = 0; k < kernel->axis_count; k++) {
+    if (kernel->axis[k].role != AXIS_PARALLEL) continue;
+    bool in_left = left->axes >> k & 1, in_right = right->axes >> k & 1;
+    int here = in_left && in_right ? 0 : in_left ? 1 : 2;
+    if (here < stage) return arena_format(check->arena, "axis %u is out of order", k);
+    stage = here;
+  }
+  return stage == 2 ? NULL : "no axis is right-only";
+}
+
+static const char *check_axes(const Check *check) {
+  const Kernel *kernel = check->kernel;
+  static const int order[] = {[AXIS_PARALLEL] = 0, [AXIS_LANE] = 1, [AXIS_TIME] = 2, [AXIS_STATE] = 3,
+                              [AXIS_REDUCED] = 4};
+  int lanes = 0, times = 0, states = 0;
+  for (uint32_t k = 0; k < kernel->axis_count; k++) {
+    AxisRole role = kernel->axis[k].role;
+    if (k > 0 && order[role] < order[kernel->axis[k - 1].role]) return "axes are out of order";
+    lanes += role == AXIS_LANE;
+    times += role == AXIS_TIME;
+    states += role == AXIS_STATE;
+  }
+  bool scan = kernel->family == LOWER_SCAN;
+  if (lanes != scan || times != scan || states > scan) return "axes do not fit the family";
+  return scan && check->reduced != 0 ? "a scan has no REDUCED axes" : NULL;
+}
+
+const char *kernel_verify(const Kernel *kernel, Arena *arena) {
+  Check check = {.kernel = kernel,
+                 .arena = arena,
+                 .all = ((AxisMask)1 << kernel->axis_count) - 1,
+                 .parallel = kernel_axes(kernel, AXIS_PARALLEL),
+                 .reduced = kernel_axes(kernel, AXIS_REDUCED),
+                 .lane = kernel_axes(kernel, AXIS_LANE),
+                 .time = kernel_axes(kernel, AXIS_TIME),
+                 .state = kernel_axes(kernel, AXIS_STATE)};
+  const char *message = check_axes(&check);
+  for (uint32_t e = 0; e < kernel->expr_count && message == NULL; e++) message = check_expr(&check, e);
+  for (uint32_t r = 0; r < kernel->reduction_count && message == NULL; r++) message = check_reduction(&check, r);
+  for (uint32_t s = 0; s < kernel->store_count && message == NULL; s++) message = check_store(&check, s);
+  if (message != NULL) return message;
+  if (kernel->store_count == 0) return "nothing is stored";
+  if (kernel->family == LOWER_CONTRACT || kernel->family == LOWER_SPECTRAL) return check_product(&check);
+  return kernel->family == LOWER_SCAN ? check_scan_uses(&check) : NULL;
+}
