@@ -73,30 +73,53 @@ static double load(const Evaluation *evaluation, const Access *access, const int
 
 static double apply(OpCode op, double a, double b, double c) {
   switch (op) {
-    case OP_NEGATE: return -a;
-    case OP_ABSOLUTE: return fabs(a);
-    case OP_SIGN: return (a > 0) - (a < 0);
-    case OP_EXP: return exp(a);
-    case OP_LOG: return log(a);
-    case OP_SQRT: return sqrt(a);
-    case OP_RSQRT: return 1 / sqrt(a);
-    case OP_TANH: return tanh(a);
-    case OP_SIGMOID: return 1 / (1 + exp(-a));
-    case OP_SOFTPLUS: return fmax(a, 0) + log1p(exp(-fabs(a)));
-    case OP_ERF: return erf(a);
-    case OP_ADD: return a + b;
-    case OP_SUBTRACT: return a - b;
-    case OP_MULTIPLY: return a * b;
-    case OP_DIVIDE: return a / b;
-    case OP_MAXIMUM: return a > b ? a : b;
-    case OP_MINIMUM: return a < b ? a : b;
-    case OP_LESS: return a < b;
-    case OP_LESS_EQUAL: return a <= b;
-    case OP_EQUAL: return a == b;
-    case OP_SELECT: return a != 0 ? b : c;
+    case OP_NEGATE:
+      return -a;
+    case OP_ABSOLUTE:
+      return fabs(a);
+    case OP_SIGN:
+      return (a > 0) - (a < 0);
+    case OP_EXP:
+      return exp(a);
+    case OP_LOG:
+      return log(a);
+    case OP_SQRT:
+      return sqrt(a);
+    case OP_RSQRT:
+      return 1 / sqrt(a);
+    case OP_TANH:
+      return tanh(a);
+    case OP_SIGMOID:
+      return 1 / (1 + exp(-a));
+    case OP_SOFTPLUS:
+      return fmax(a, 0) + log1p(exp(-fabs(a)));
+    case OP_ERF:
+      return erf(a);
+    case OP_ADD:
+      return a + b;
+    case OP_SUBTRACT:
+      return a - b;
+    case OP_MULTIPLY:
+      return a * b;
+    case OP_DIVIDE:
+      return a / b;
+    case OP_MAXIMUM:
+      return a > b ? a : b;
+    case OP_MINIMUM:
+      return a < b ? a : b;
+    case OP_LESS:
+      return a < b;
+    case OP_LESS_EQUAL:
+      return a <= b;
+    case OP_EQUAL:
+      return a == b;
+    case OP_SELECT:
+      return a != 0 ? b : c;
     case OP_DETACH:
-    case OP_COPY: return a;
-    default: guard_bug("kernel_evaluate: %s is no elementwise op", op_info(op)->name);
+    case OP_COPY:
+      return a;
+    default:
+      guard_bug("kernel_evaluate: %s is no elementwise op", op_info(op)->name);
   }
 }
 
@@ -158,10 +181,14 @@ static void evaluate_recurrence(const Evaluation *evaluation, const Expr *expr, 
 
 static double evaluate_at(const Evaluation *evaluation, const Expr *expr, const int64_t *index) {
   switch (expr->kind) {
-    case EXPR_CONSTANT: return expr->value;
-    case EXPR_LOAD: return load(evaluation, &expr->access, index);
-    case EXPR_INDEX: return (double)index_value(&expr->index, index);
-    case EXPR_EXTENT: return (double)dim_value(expr->dim, evaluation->symbols);
+    case EXPR_CONSTANT:
+      return expr->value;
+    case EXPR_LOAD:
+      return load(evaluation, &expr->access, index);
+    case EXPR_INDEX:
+      return (double)index_value(&expr->index, index);
+    case EXPR_EXTENT:
+      return (double)dim_value(expr->dim, evaluation->symbols);
     case EXPR_RANDOM: {
       uint64_t element = (uint64_t)access_address(evaluation, &expr->access, index);
       return random_unit(random_word(evaluation->seed, evaluation->step, expr->stream, element, 0));
@@ -172,9 +199,12 @@ static double evaluate_at(const Evaluation *evaluation, const Expr *expr, const 
       for (int k = 0; k < count; k++) argument[k] = value_at(evaluation, expr->arg[k], index);
       return apply(expr->op, argument[0], argument[1], argument[2]);
     }
-    case EXPR_REDUCED: return reduce(evaluation, &evaluation->kernel->reduction[expr->which], index);
-    case EXPR_PRODUCT: return product(evaluation, index);
-    default: guard_bug("kernel_evaluate: expression kind %d", expr->kind);
+    case EXPR_REDUCED:
+      return reduce(evaluation, &evaluation->kernel->reduction[expr->which], index);
+    case EXPR_PRODUCT:
+      return product(evaluation, index);
+    default:
+      guard_bug("kernel_evaluate: expression kind %d", expr->kind);
   }
 }
 
@@ -211,7 +241,8 @@ static void store_tiles(const Evaluation *evaluation, const Store *store) {
       double sum = 0;
       AxisMask others = reduction->over & ~((AxisMask)1 << lane);
       do {
-        for (index[lane] = first; index[lane] < limit; index[lane]++) sum += value_at(evaluation, reduction->expr, index);
+        for (index[lane] = first; index[lane] < limit; index[lane]++)
+          sum += value_at(evaluation, reduction->expr, index);
       } while (advance(evaluation, others, index));
       index[lane] = 0;
       int64_t address = access_address(evaluation, &store->access, index);

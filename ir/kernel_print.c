@@ -1,8 +1,10 @@
 #include "kernel.h"
 
-static const char *const role_name[] = {
-    [AXIS_PARALLEL] = "parallel", [AXIS_REDUCED] = "reduced", [AXIS_LANE] = "lane",
-    [AXIS_TIME] = "time",         [AXIS_STATE] = "state"};
+static const char *const role_name[] = {[AXIS_PARALLEL] = "parallel",
+                                        [AXIS_REDUCED] = "reduced",
+                                        [AXIS_LANE] = "lane",
+                                        [AXIS_TIME] = "time",
+                                        [AXIS_STATE] = "state"};
 
 static void print_axes(Text *out, AxisMask axes) {
   const char *separator = "";
@@ -56,7 +58,9 @@ static void print_access(Text *out, const Access *access, const char *const *nam
 
 static void print_expr(Text *out, const Expr *expr, const char *const *names) {
   switch (expr->kind) {
-    case EXPR_CONSTANT: text_real(out, expr->value); break;
+    case EXPR_CONSTANT:
+      text_real(out, expr->value);
+      break;
     case EXPR_LOAD:
       text_puts(out, "load ");
       print_access(out, &expr->access, names);
@@ -79,10 +83,18 @@ static void print_expr(Text *out, const Expr *expr, const char *const *names) {
       for (int k = 0; k < info->operands_min; k++) text_print(out, " e%u", expr->arg[k]);
       break;
     }
-    case EXPR_REDUCED: text_print(out, "reduced r%u", expr->which); break;
-    case EXPR_PRODUCT: text_puts(out, "product"); break;
-    case EXPR_STATE: text_print(out, "state h%u", expr->which); break;
-    case EXPR_PREVIOUS: text_print(out, "previous h%u", expr->which); break;
+    case EXPR_REDUCED:
+      text_print(out, "reduced r%u", expr->which);
+      break;
+    case EXPR_PRODUCT:
+      text_puts(out, "product");
+      break;
+    case EXPR_STATE:
+      text_print(out, "state h%u", expr->which);
+      break;
+    case EXPR_PREVIOUS:
+      text_print(out, "previous h%u", expr->which);
+      break;
   }
 }
 
@@ -99,8 +111,8 @@ static void print_store(Text *out, const Store *store, const char *const *names)
 }
 
 void kernel_print(const Kernel *kernel, const char *const *names, Text *out) {
-  static const char *const family[] = {[LOWER_MAP] = "map", [LOWER_CONTRACT] = "contract", [LOWER_SCAN] = "scan",
-                                       [LOWER_SPECTRAL] = "spectral"};
+  static const char *const family[] = {
+      [LOWER_MAP] = "map", [LOWER_CONTRACT] = "contract", [LOWER_SCAN] = "scan", [LOWER_SPECTRAL] = "spectral"};
   text_print(out, "%s reads %u of %u arguments\n", family[kernel->family], kernel->read_count, kernel->argument_count);
   for (uint32_t k = 0; k < kernel->axis_count; k++) {
     text_print(out, "  i%u < ", k);

@@ -76,7 +76,8 @@ static const char *check_reduction(const Check *check, uint32_t r) {
     case LOWER_SCAN:
       if (reduction->over != 0 && !(reduction->over & ~(check->lane | check->time | check->state))) return NULL;
       return arena_format(check->arena, "r%u: over axes that a scan does not sum", r);
-    default: return arena_format(check->arena, "r%u: a product has no other reductions", r);
+    default:
+      return arena_format(check->arena, "r%u: a product has no other reductions", r);
   }
 }
 
@@ -96,7 +97,8 @@ static const char *check_scan_uses(const Check *check) {
   for (uint32_t s = 0; s < kernel->store_count; s++) {
     const Expr *expr = &kernel->expr[kernel->store[s].expr];
     bool over_lane = expr->kind == EXPR_REDUCED && (kernel->reduction[expr->which].over & check->lane) != 0;
-    if (over_lane != (kernel->store[s].tile_stride.factor != 0)) return arena_format(check->arena, "store %u: tiles", s);
+    if (over_lane != (kernel->store[s].tile_stride.factor != 0))
+      return arena_format(check->arena, "store %u: tiles", s);
   }
   bool turned = false;
   for (uint32_t r = 1; r < kernel->recurrence_count; r++) {
@@ -143,8 +145,8 @@ static const char *check_product(const Check *check) {
 
 static const char *check_axes(const Check *check) {
   const Kernel *kernel = check->kernel;
-  static const int order[] = {[AXIS_PARALLEL] = 0, [AXIS_LANE] = 1, [AXIS_TIME] = 2, [AXIS_STATE] = 3,
-                              [AXIS_REDUCED] = 4};
+  static const int order[] = {
+      [AXIS_PARALLEL] = 0, [AXIS_LANE] = 1, [AXIS_TIME] = 2, [AXIS_STATE] = 3, [AXIS_REDUCED] = 4};
   int lanes = 0, times = 0, states = 0;
   for (uint32_t k = 0; k < kernel->axis_count; k++) {
     AxisRole role = kernel->axis[k].role;

@@ -34,18 +34,23 @@ static void print_linear(Text *out, const Linear *linear, const char *const *nam
 
 static const char *binding_name(const Program *program, const Buffer *buffer) {
   switch (buffer->kind) {
-    case BUFFER_INPUT: return program->input[buffer->index].name;
-    case BUFFER_OUTPUT: return program->output[buffer->index].name;
-    case BUFFER_PARAMETER: return program->parameter[buffer->index].name;
-    case BUFFER_STATE: return program->state[buffer->index].name;
-    default: return "";
+    case BUFFER_INPUT:
+      return program->input[buffer->index].name;
+    case BUFFER_OUTPUT:
+      return program->output[buffer->index].name;
+    case BUFFER_PARAMETER:
+      return program->parameter[buffer->index].name;
+    case BUFFER_STATE:
+      return program->state[buffer->index].name;
+    default:
+      return "";
   }
 }
 
 static void print_buffer(const Program *program, BufferId id, Text *out) {
   static const char *const kind_name[] = {
-      [BUFFER_INPUT] = "input",       [BUFFER_OUTPUT] = "output",     [BUFFER_PARAMETER] = "parameter",
-      [BUFFER_STATE] = "state",       [BUFFER_CONSTANT] = "constant", [BUFFER_PREPARED] = "prepared",
+      [BUFFER_INPUT] = "input", [BUFFER_OUTPUT] = "output",     [BUFFER_PARAMETER] = "parameter",
+      [BUFFER_STATE] = "state", [BUFFER_CONSTANT] = "constant", [BUFFER_PREPARED] = "prepared",
       [BUFFER_ARENA] = "arena"};
   const Buffer *buffer = &program->buffer[id];
   const char *const *names = program->graph->symbol;
