@@ -56,6 +56,10 @@ void emitter_begin(Emitter *e, Session *session, const Kernel *kernel, const cha
 void emitter_end(Emitter *e);
 /* The same for a function without a kernel (codegen/entry.c, tests of vector math): only session, builder, lanes. */
 void emitter_begin_plain(Emitter *e, Session *session, LLVMValueRef function);
+/* Loads symbols, seed and step of a simba_call into the emitter. */
+void emitter_load_call(Emitter *e, LLVMValueRef call);
+/* Field number `field` of the simba_call. */
+LLVMValueRef emit_call_field(Emitter *e, unsigned field, LLVMTypeRef type, const char *name);
 
 /* --- scalars and vectors ------------------------------------------------------------------------------------- */
 LLVMValueRef emit_i64(Emitter *e, int64_t value);

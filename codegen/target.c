@@ -1,0 +1,187 @@
+#include "target.h"
+
+#include <llvm-c/Core.h>
+#include <llvm-c/TargetMachine.h>
+#include <string.h>
+
+typedef struct CpuRow {
+  Architecture architecture;
+  const char *name, *features;
+  int lanes, registers;
+  bool has_fma, has_scalef;
+} CpuRow;
+
+/* The first row of an architecture is its baseline. */
+static const CpuRow CPUS[] = {
+    {ARCH_X86_64, "x86-64", "", 4, 16, false, false},
+    {ARCH_X86_64, "x86-64-v2", "", 4, 16, false, false},
+    {ARCH_X86_64, "x86-64-v3", "", 8, 16, true, false},
+    {ARCH_X86_64, "x86-64-v4", "", 16, 32, true, true},
+    {ARCH_X86_64, "haswell", "", 8, 16, true, false},
+    {ARCH_X86_64, "broadwell", "", 8, 16, true, false},
+    {ARCH_X86_64, "skylake", "", 8, 16, true, false},
+    {ARCH_X86_64, "alderlake", "", 8, 16, true, false},
+    {ARCH_X86_64, "skylake-avx512", "", 16, 32, true, true},
+    {ARCH_X86_64, "cascadelake", "", 16, 32, true, true},
+    {ARCH_X86_64, "icelake-client", "", 16, 32, true, true},
+    {ARCH_X86_64, "icelake-server", "", 16, 32, true, true},
+    {ARCH_X86_64, "sapphirerapids", "", 16, 32, true, true},
+    {ARCH_X86_64, "graniterapids", "", 16, 32, true, true},
+    {ARCH_X86_64, "znver1", "", 8, 16, true, false},
+    {ARCH_X86_64, "znver2", "", 8, 16, true, false},
+    {ARCH_X86_64, "znver3", "", 8, 16, true, false},
+    {ARCH_X86_64, "znver4", "", 16, 32, true, true},
+    {ARCH_X86_64, "znver5", "", 16, 32, true, true},
+    {ARCH_AARCH64, "generic", "", 4, 32, true, false},
+    {ARCH_AARCH64, "cortex-a72", "", 4, 32, true, false},
+    {ARCH_AARCH64, "cortex-a76", "", 4, 32, true, false},
+    {ARCH_AARCH64, "neoverse-n1", "", 4, 32, true, false},
+    {ARCH_AARCH64, "neoverse-n2", "", 4, 32, true, false},
+    {ARCH_AARCH64, "neoverse-v1", "", 4, 32, true, false},
+    {ARCH_AARCH64, "neoverse-v2", "", 4, 32, true, false},
+    {ARCH_AARCH64, "apple-m1", "", 4, 32, true, false},
+    {ARCH_AARCH64, "apple-m2", "", 4, 32, true, false},
+    {ARCH_AARCH64, "apple-m3", "", 4, 32, true, false},
+    {ARCH_AARCH64, "apple-m4", "", 4, 32, true, false},
+    /* llvm.fma is a call per lane on WebAssembly, so it counts as a target without. */
+    {ARCH_WASM32, "generic", "+simd128,+bulk-memory,+nontrapping-fptoint,+sign-ext", 4, 16, false, false},
+    {ARCH_RISCV64, "generic-rv64", "+m,+a,+f,+d,+c,+v", 4, 32, true, false},
+};
+enum { CPU_COUNT = sizeof CPUS / sizeof *CPUS };
+
+typedef struct TripleRow {
+  const char *name;
+  Architecture architecture;
+} TripleRow;
+
+static const TripleRow TRIPLES[] = {
+    {"x86_64-pc-linux-gnu", ARCH_X86_64},        {"x86_64-unknown-linux-gnu", ARCH_X86_64},
+    {"x86_64-linux-gnu", ARCH_X86_64},           {"x86_64-unknown-linux-musl", ARCH_X86_64},
+    {"aarch64-unknown-linux-gnu", ARCH_AARCH64}, {"aarch64-linux-gnu", ARCH_AARCH64},
+    {"aarch64-unknown-linux-musl", ARCH_AARCH64}, {"arm64-apple-macosx", ARCH_AARCH64},
+    {"wasm32-unknown-unknown", ARCH_WASM32},     {"wasm32", ARCH_WASM32},
+    {"riscv64-unknown-linux-gnu", ARCH_RISCV64}, {"riscv64-linux-gnu", ARCH_RISCV64},
+};
+enum { TRIPLE_COUNT = sizeof TRIPLES / sizeof *TRIPLES };
+
+static const TripleRow *find_triple(const char *name) {
+  for (size_t k = 0; k < TRIPLE_COUNT; k++)
+    if (!strcmp(TRIPLES[k].name, name)) return &TRIPLES[k];
+  return NULL;
+}
+
+static const CpuRow *find_cpu(Architecture architecture, const char *name) {
+  for (size_t k = 0; k < CPU_COUNT; k++)
+    if (CPUS[k].architecture == architecture && !strcmp(CPUS[k].name, name)) return &CPUS[k];
+  return NULL;
+}
+
+static const CpuRow *baseline(Architecture architecture) {
+  const CpuRow *row = CPUS;
+  while (row->architecture != architecture) row++;
+  return row;
+}
+
+static bool has_feature(const char *features, const char *feature) {
+  size_t length = strlen(feature);
+  for (const char *at = features; (at = strstr(at, feature)); at += length)
+    if ((at == features || at[-1] == ',') && (at[length] == ',' || at[length] == '\0')) return true;
+  return false;
+}
+
+/* This machine's row. A virtual machine may hide features its CPU is known for, and a CPU may be newer than our table:
+ * then the level that the features allow. */
+static const CpuRow *native_cpu(Architecture architecture) {
+  char *name = LLVMGetHostCPUName();
+  char *features = LLVMGetHostCPUFeatures();
+  const CpuRow *row = find_cpu(architecture, name);
+  if (architecture == ARCH_X86_64) {
+    const char *level = has_feature(features, "+avx512f") && has_feature(features, "+avx512vl") &&
+                                has_feature(features, "+avx512bw") && has_feature(features, "+avx512dq")
+                            ? "x86-64-v4"
+                        : has_feature(features, "+avx2") && has_feature(features, "+fma") ? "x86-64-v3"
+                                                                                          : "x86-64";
+    const CpuRow *allowed = find_cpu(architecture, level);
+    if (!row || row->lanes > allowed->lanes) row = allowed;
+  } else if (!row) {
+    row = baseline(architecture);
+  }
+  LLVMDisposeMessage(features);
+  LLVMDisposeMessage(name);
+  return row;
+}
+
+static const char *host_triple(Arena *arena) {
+  char *triple = LLVMGetDefaultTargetTriple();
+  const char *copy = arena_text(arena, triple, strlen(triple));
+  LLVMDisposeMessage(triple);
+  return copy;
+}
+
+static bool host_architecture(Arena *arena, Architecture *out) {
+  const TripleRow *row = find_triple(host_triple(arena));
+  if (row) *out = row->architecture;
+  return row != NULL;
+}
+
+static const char *unknown_triple(const char *name, Arena *arena) {
+  const char *names[TRIPLE_COUNT];
+  for (size_t k = 0; k < TRIPLE_COUNT; k++) names[k] = TRIPLES[k].name;
+  const char *nearest = text_nearest(name, names, TRIPLE_COUNT);
+  return nearest ? arena_format(arena, "unknown target '%s': did you mean '%s'?", name, nearest)
+                 : arena_format(arena, "unknown target '%s': known are x86_64-linux-gnu, aarch64-linux-gnu, "
+                                       "arm64-apple-macosx, wasm32 and riscv64-linux-gnu", name);
+}
+
+static const char *unknown_cpu(Architecture architecture, const char *triple, const char *name, Arena *arena) {
+  const char *names[CPU_COUNT];
+  Text list = text_begin(arena);
+  size_t count = 0;
+  for (size_t k = 0; k < CPU_COUNT; k++) {
+    if (CPUS[k].architecture != architecture) continue;
+    text_print(&list, "%s%s", count ? ", " : "", CPUS[k].name);
+    names[count++] = CPUS[k].name;
+  }
+  const char *nearest = text_nearest(name, names, count);
+  return nearest ? arena_format(arena, "unknown CPU '%s' for %s: did you mean '%s'?", name, triple, nearest)
+                 : arena_format(arena, "unknown CPU '%s' for %s: known are %s", name, triple, list.data);
+}
+
+bool target_find(const char *triple, const char *cpu, Arena *arena, Target *out, const char **out_message) {
+  Architecture host = ARCH_X86_64;
+  bool host_known = host_architecture(arena, &host);
+  bool native = !triple;
+  if (native) triple = host_triple(arena);
+  const TripleRow *row = find_triple(triple);
+  if (!row) {
+    *out_message = unknown_triple(triple, arena);
+    return false;
+  }
+  const CpuRow *known = NULL;
+  if (cpu && strcmp(cpu, "native")) known = find_cpu(row->architecture, cpu);
+  else if (!cpu && !native) known = baseline(row->architecture);
+  else if (host_known && host == row->architecture) known = native_cpu(row->architecture);
+  if (!known) {
+    *out_message = unknown_cpu(row->architecture, triple, cpu, arena);
+    return false;
+  }
+  *out = (Target){row->architecture, row->name,      known->name,    known->features,
+                  known->lanes,      known->registers, known->has_fma, known->has_scalef};
+  return true;
+}
+
+void target_describe_host(Text *out) {
+  static const char *const ARCHITECTURE_NAMES[] = {"x86_64", "aarch64", "wasm32", "riscv64"};
+  Target target;
+  const char *message = "";
+  if (target_find(NULL, NULL, out->arena, &target, &message))
+    text_print(out, "host: %s, %s, %d f32 lanes, %d vector registers%s\n", target.triple, target.cpu, target.lanes,
+               target.registers, target.has_fma ? ", fma" : "");
+  else text_print(out, "host: %s\n", message);
+  for (int a = ARCH_X86_64; a <= ARCH_RISCV64; a++) {
+    text_print(out, "%s:", ARCHITECTURE_NAMES[a]);
+    for (size_t k = 0; k < CPU_COUNT; k++)
+      if (CPUS[k].architecture == (Architecture)a) text_print(out, " %s", CPUS[k].name);
+    text_puts(out, "\n");
+  }
+}
