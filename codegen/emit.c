@@ -195,8 +195,10 @@ LLVMValueRef emit_reduce_lanes(Emitter *e, ReduceKind kind, LLVMValueRef vector)
     LLVMValueRef poison = LLVMGetPoison(LLVMTypeOf(vector));
     LLVMValueRef a = LLVMBuildShuffleVector(e->builder, vector, poison, LLVMConstVector(low, (unsigned)half), "");
     LLVMValueRef b = LLVMBuildShuffleVector(e->builder, vector, poison, LLVMConstVector(high, (unsigned)half), "");
-    if (kind == REDUCE_SUM) vector = LLVMBuildFAdd(e->builder, a, b, "");
-    else vector = LLVMBuildSelect(e->builder, LLVMBuildFCmp(e->builder, LLVMRealOGT, a, b, ""), a, b, "");
+    if (kind == REDUCE_SUM)
+      vector = LLVMBuildFAdd(e->builder, a, b, "");
+    else
+      vector = LLVMBuildSelect(e->builder, LLVMBuildFCmp(e->builder, LLVMRealOGT, a, b, ""), a, b, "");
   }
   return LLVMBuildExtractElement(e->builder, vector, emit_i32(e, 0), "");
 }

@@ -13,10 +13,11 @@
  *   loop_end(&e, &items);
  *   emitter_end(&e);
  *
- * Values. An expression at a place is a scalar f32 where it does not depend on the place's vector axis, else a vector of
- * W = e.lanes f32 whose lane l belongs to index[vector_axis] + l. Functions that take f32 values take both, and mixed
- * operands are splatted. Lanes that the mask switches off load 0 and store nothing; what they hold is unspecified.
- * Pointers of users are aligned to 4 only. Multiply and add are rounded separately unless emit_fma is called. */
+ * Values. An expression at a place is a scalar f32 where it does not depend on the place's vector axis, else a vector
+ * of W = e.lanes f32 whose lane l belongs to index[vector_axis] + l. Functions that take f32 values take both, and
+ * mixed operands are splatted. Lanes that the mask switches off load 0 and store nothing; what they hold is
+ * unspecified. Pointers of users are aligned to 4 only. Multiply and add are rounded separately unless emit_fma is
+ * called. */
 #ifndef SIMBAC_CODEGEN_EMIT_H
 #define SIMBAC_CODEGEN_EMIT_H
 
@@ -44,12 +45,12 @@ typedef struct Emitter {
   bool has_fma;
   const Kernel *kernel;
   LLVMValueRef function, call, arguments, scratch, begin, end; /* simba_kernel and its parameters */
-  LLVMValueRef symbol[SYMBOL_MAX];                              /* i64, loaded in the entry block */
-  LLVMValueRef seed, step;                                      /* i64 */
-  LLVMValueRef *slot;                                           /* pointer of each argument */
-  LLVMBasicBlockRef entry;                                      /* for allocas: emit_alloca */
-  LLVMValueRef saved_mode;                                      /* flush-to-zero state of the caller */
-  LLVMValueRef zeros;                                           /* constant of W zeros */
+  LLVMValueRef symbol[SYMBOL_MAX];                             /* i64, loaded in the entry block */
+  LLVMValueRef seed, step;                                     /* i64 */
+  LLVMValueRef *slot;                                          /* pointer of each argument */
+  LLVMBasicBlockRef entry;                                     /* for allocas: emit_alloca */
+  LLVMValueRef saved_mode;                                     /* flush-to-zero state of the caller */
+  LLVMValueRef zeros;                                          /* constant of W zeros */
 } Emitter;
 
 void emitter_begin(Emitter *e, Session *session, const Kernel *kernel, const char *name);
@@ -64,12 +65,12 @@ LLVMValueRef emit_call_field(Emitter *e, unsigned field, LLVMTypeRef type, const
 /* --- scalars and vectors ------------------------------------------------------------------------------------- */
 LLVMValueRef emit_i64(Emitter *e, int64_t value);
 LLVMValueRef emit_i32(Emitter *e, int32_t value);
-LLVMValueRef emit_f32(Emitter *e, double value);              /* scalar constant */
-LLVMValueRef emit_f32_vector(Emitter *e, double value);       /* vector constant, all lanes equal */
+LLVMValueRef emit_f32(Emitter *e, double value);        /* scalar constant */
+LLVMValueRef emit_f32_vector(Emitter *e, double value); /* vector constant, all lanes equal */
 LLVMValueRef emit_i32_vector(Emitter *e, int32_t value);
-LLVMValueRef emit_lane_numbers(Emitter *e);                   /* <W x i32> 0, 1, ..., W - 1 */
+LLVMValueRef emit_lane_numbers(Emitter *e); /* <W x i32> 0, 1, ..., W - 1 */
 bool emit_is_vector(LLVMValueRef value);
-LLVMValueRef emit_splat(Emitter *e, LLVMValueRef scalar);     /* of any scalar type; a vector is returned as it is */
+LLVMValueRef emit_splat(Emitter *e, LLVMValueRef scalar); /* of any scalar type; a vector is returned as it is */
 LLVMValueRef emit_intrinsic(Emitter *e, IntrinsicId id, LLVMValueRef *arguments, unsigned count); /* overload: arg 0 */
 LLVMValueRef emit_fma(Emitter *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c); /* a * b + c, fused with has_fma */
 /* Sum or maximum of the lanes by a fixed tree of halves; scalar. */
@@ -151,9 +152,7 @@ void emit_invariants(Emitter *e, Place *place, uint32_t root);
 /* Element index of an access (i64, lane 0) and its stride along the vector axis (NULL: 0). */
 LLVMValueRef emit_address(Emitter *e, const Place *place, const Access *access);
 LLVMValueRef emit_load(Emitter *e, const Place *place, const Access *access);
-/* Axes along which a store has different elements: those of its expression and of its strides. */
-AxisMask store_axes(const Kernel *kernel, const Store *store);
-/* Stores `value` (scalar or vector) at the place. */
+/* Stores `value` (scalar or vector) at the place; `vector`: the access varies along the vector axis. */
 void emit_store_value(Emitter *e, const Place *place, const Access *access, LLVMValueRef value, bool vector);
 void emit_store(Emitter *e, Place *place, uint32_t store); /* expression and all */
 /* An elementwise op of f32 values (vectors, or all scalars). */

@@ -234,16 +234,22 @@ static LLVMValueRef emit_fresh(Emitter *e, Place *place, uint32_t number) {
   const Expr *expr = &e->kernel->expr[number];
   LLVMValueRef operand[3];
   switch (expr->kind) {
-  case EXPR_CONSTANT: return emit_f32(e, expr->value);
-  case EXPR_LOAD: return emit_load(e, place, &expr->access);
-  case EXPR_INDEX: return emit_index(e, place, &expr->index);
-  case EXPR_EXTENT: return LLVMBuildSIToFP(e->builder, emit_dim(e, expr->dim), e->session->f32, "");
-  case EXPR_RANDOM: return emit_random(e, place, expr);
-  case EXPR_OP:
-    if (expr->op == OP_SELECT) return emit_select(e, place, expr);
-    emit_operands(e, place, expr, 0, op_info(expr->op)->operands_min, operand);
-    return emit_op(e, expr->op, operand, op_info(expr->op)->operands_min);
-  default: guard_bug("expression %u of kind %d has no value here", number, (int)expr->kind);
+    case EXPR_CONSTANT:
+      return emit_f32(e, expr->value);
+    case EXPR_LOAD:
+      return emit_load(e, place, &expr->access);
+    case EXPR_INDEX:
+      return emit_index(e, place, &expr->index);
+    case EXPR_EXTENT:
+      return LLVMBuildSIToFP(e->builder, emit_dim(e, expr->dim), e->session->f32, "");
+    case EXPR_RANDOM:
+      return emit_random(e, place, expr);
+    case EXPR_OP:
+      if (expr->op == OP_SELECT) return emit_select(e, place, expr);
+      emit_operands(e, place, expr, 0, op_info(expr->op)->operands_min, operand);
+      return emit_op(e, expr->op, operand, op_info(expr->op)->operands_min);
+    default:
+      guard_bug("expression %u of kind %d has no value here", number, (int)expr->kind);
   }
 }
 
@@ -256,9 +262,7 @@ LLVMValueRef emit_expr_vector(Emitter *e, Place *place, uint32_t expr) {
   return emit_splat(e, emit_expr(e, place, expr));
 }
 
-static uint32_t argument_count(const Expr *expr) {
-  return expr->kind == EXPR_OP ? op_info(expr->op)->operands_min : 0;
-}
+static uint32_t argument_count(const Expr *expr) { return expr->kind == EXPR_OP ? op_info(expr->op)->operands_min : 0; }
 
 static bool is_family_value(ExprKind kind) {
   return kind == EXPR_REDUCED || kind == EXPR_PRODUCT || kind == EXPR_STATE || kind == EXPR_PREVIOUS;
@@ -292,13 +296,6 @@ void emit_invariants(Emitter *e, Place *place, uint32_t root) {
 
 /* --- stores -------------------------------------------------------------------------------------------------- */
 
-AxisMask store_axes(const Kernel *kernel, const Store *store) {
-  AxisMask axes = kernel->expr[store->expr].axes;
-  for (uint32_t k = 0; k < kernel->axis_count; k++)
-    if (store->access.stride[k].factor) axes |= (AxisMask)1 << k;
-  return axes;
-}
-
 void emit_store_value(Emitter *e, const Place *place, const Access *access, LLVMValueRef value, bool vector) {
   LLVMValueRef base = e->slot[access->slot], address = emit_address(e, place, access);
   ASSERT(!access->guard_count);
@@ -323,6 +320,6 @@ void emit_store_value(Emitter *e, const Place *place, const Access *access, LLVM
 void emit_store(Emitter *e, Place *place, uint32_t store) {
   const Store *s = &e->kernel->store[store];
   LLVMValueRef value = emit_expr(e, place, s->expr);
-  bool vector = place->vector_axis != NO_VECTOR_AXIS && (store_axes(e->kernel, s) >> place->vector_axis & 1);
+  bool vector = place->vector_axis != NO_VECTOR_AXIS && (access_axes(&s->access) >> place->vector_axis & 1);
   emit_store_value(e, place, &s->access, value, vector);
 }

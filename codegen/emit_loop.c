@@ -68,8 +68,7 @@ static LLVMValueRef tile_count(Emitter *e, const WorkPart *part) {
 
 LLVMValueRef emit_item_count(Emitter *e, const KernelWork *work) {
   LLVMValueRef count = emit_i64(e, 1);
-  for (uint32_t k = 0; k < work->part_count; k++)
-    count = emit_multiply_i64(e, count, tile_count(e, &work->part[k]));
+  for (uint32_t k = 0; k < work->part_count; k++) count = emit_multiply_i64(e, count, tile_count(e, &work->part[k]));
   return count;
 }
 

@@ -27,13 +27,20 @@ typedef LLVMValueRef VectorFunction(Emitter *e, LLVMValueRef x);
 
 static VectorFunction *vector_function(OpCode op) {
   switch (op) {
-  case OP_EXP: return emit_exp;
-  case OP_LOG: return emit_log;
-  case OP_TANH: return emit_tanh;
-  case OP_SIGMOID: return emit_sigmoid;
-  case OP_SOFTPLUS: return emit_softplus;
-  case OP_ERF: return emit_erf;
-  default: return NULL;
+    case OP_EXP:
+      return emit_exp;
+    case OP_LOG:
+      return emit_log;
+    case OP_TANH:
+      return emit_tanh;
+    case OP_SIGMOID:
+      return emit_sigmoid;
+    case OP_SOFTPLUS:
+      return emit_softplus;
+    case OP_ERF:
+      return emit_erf;
+    default:
+      return NULL;
   }
 }
 
@@ -47,30 +54,46 @@ static LLVMValueRef emit_unary(Emitter *e, OpCode op, LLVMValueRef x) {
   VectorFunction *function = vector_function(op);
   if (function) return emit_transcendental(e, function, x);
   switch (op) {
-  case OP_NEGATE: return LLVMBuildFNeg(e->builder, x, "");
-  case OP_ABSOLUTE: return emit_intrinsic(e, INTRINSIC_FABS, &x, 1);
-  case OP_SIGN: return emit_sign(e, x);
-  case OP_SQRT: return emit_intrinsic(e, INTRINSIC_SQRT, &x, 1);
-  case OP_RSQRT:
-    return LLVMBuildFDiv(e->builder, constant_like(e, x, 1), emit_intrinsic(e, INTRINSIC_SQRT, &x, 1), "");
-  case OP_DETACH:
-  case OP_COPY: return x;
-  default: guard_bug("no code for the op %s", op_info(op)->name);
+    case OP_NEGATE:
+      return LLVMBuildFNeg(e->builder, x, "");
+    case OP_ABSOLUTE:
+      return emit_intrinsic(e, INTRINSIC_FABS, &x, 1);
+    case OP_SIGN:
+      return emit_sign(e, x);
+    case OP_SQRT:
+      return emit_intrinsic(e, INTRINSIC_SQRT, &x, 1);
+    case OP_RSQRT:
+      return LLVMBuildFDiv(e->builder, constant_like(e, x, 1), emit_intrinsic(e, INTRINSIC_SQRT, &x, 1), "");
+    case OP_DETACH:
+    case OP_COPY:
+      return x;
+    default:
+      guard_bug("no code for the op %s", op_info(op)->name);
   }
 }
 
 static LLVMValueRef emit_binary(Emitter *e, OpCode op, LLVMValueRef a, LLVMValueRef b) {
   switch (op) {
-  case OP_ADD: return LLVMBuildFAdd(e->builder, a, b, "");
-  case OP_SUBTRACT: return LLVMBuildFSub(e->builder, a, b, "");
-  case OP_MULTIPLY: return LLVMBuildFMul(e->builder, a, b, "");
-  case OP_DIVIDE: return LLVMBuildFDiv(e->builder, a, b, "");
-  case OP_MAXIMUM: return emit_extreme(e, LLVMRealOGT, a, b);
-  case OP_MINIMUM: return emit_extreme(e, LLVMRealOLT, a, b);
-  case OP_LESS: return emit_compare(e, LLVMRealOLT, a, b);
-  case OP_LESS_EQUAL: return emit_compare(e, LLVMRealOLE, a, b);
-  case OP_EQUAL: return emit_compare(e, LLVMRealOEQ, a, b);
-  default: guard_bug("no code for the op %s", op_info(op)->name);
+    case OP_ADD:
+      return LLVMBuildFAdd(e->builder, a, b, "");
+    case OP_SUBTRACT:
+      return LLVMBuildFSub(e->builder, a, b, "");
+    case OP_MULTIPLY:
+      return LLVMBuildFMul(e->builder, a, b, "");
+    case OP_DIVIDE:
+      return LLVMBuildFDiv(e->builder, a, b, "");
+    case OP_MAXIMUM:
+      return emit_extreme(e, LLVMRealOGT, a, b);
+    case OP_MINIMUM:
+      return emit_extreme(e, LLVMRealOLT, a, b);
+    case OP_LESS:
+      return emit_compare(e, LLVMRealOLT, a, b);
+    case OP_LESS_EQUAL:
+      return emit_compare(e, LLVMRealOLE, a, b);
+    case OP_EQUAL:
+      return emit_compare(e, LLVMRealOEQ, a, b);
+    default:
+      guard_bug("no code for the op %s", op_info(op)->name);
   }
 }
 

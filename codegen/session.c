@@ -18,7 +18,7 @@ static void fatal_error(const char *reason) { guard_bug("LLVM: %s", reason); }
 
 static void initialise_once(void) {
   LLVMInstallFatalErrorHandler(fatal_error);
-#define INITIALISE(name)             \
+#define INITIALISE(name)              \
   LLVMInitialize##name##TargetInfo(); \
   LLVMInitialize##name##Target();     \
   LLVMInitialize##name##TargetMC();   \
@@ -156,7 +156,7 @@ void session_attribute(Session *session, LLVMValueRef function, LLVMAttributeInd
 }
 
 void session_text_attribute(Session *session, LLVMValueRef function, const char *name, const char *value) {
-  LLVMAddAttributeAtIndex(function, LLVMAttributeFunctionIndex,
-                          LLVMCreateStringAttribute(session->context, name, (unsigned)strlen(name), value,
-                                                    (unsigned)strlen(value)));
+  LLVMAddAttributeAtIndex(
+      function, LLVMAttributeFunctionIndex,
+      LLVMCreateStringAttribute(session->context, name, (unsigned)strlen(name), value, (unsigned)strlen(value)));
 }

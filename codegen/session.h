@@ -14,29 +14,29 @@
 #include <stddef.h>
 
 /* Intrinsics that emitters call: INTRINSIC(ENUM, name). */
-#define SESSION_INTRINSICS(INTRINSIC)            \
-  INTRINSIC(FMA, "llvm.fma")                     \
-  INTRINSIC(FABS, "llvm.fabs")                   \
-  INTRINSIC(SQRT, "llvm.sqrt")                   \
-  INTRINSIC(RINT, "llvm.rint")                   \
-  INTRINSIC(ROUNDEVEN, "llvm.roundeven")         \
-  INTRINSIC(FLOOR, "llvm.floor")                 \
-  INTRINSIC(COPYSIGN, "llvm.copysign")           \
-  INTRINSIC(MAXNUM, "llvm.maxnum")               \
-  INTRINSIC(MINNUM, "llvm.minnum")               \
-  INTRINSIC(SMAX, "llvm.smax")                   \
-  INTRINSIC(SMIN, "llvm.smin")                   \
-  INTRINSIC(MASKED_LOAD, "llvm.masked.load")     \
-  INTRINSIC(MASKED_STORE, "llvm.masked.store")   \
-  INTRINSIC(GATHER, "llvm.masked.gather")        \
-  INTRINSIC(SCATTER, "llvm.masked.scatter")      \
-  INTRINSIC(MEMCPY, "llvm.memcpy")               \
-  INTRINSIC(MEMSET, "llvm.memset")               \
-  INTRINSIC(PREFETCH, "llvm.prefetch")           \
-  INTRINSIC(STMXCSR, "llvm.x86.sse.stmxcsr")     \
-  INTRINSIC(LDMXCSR, "llvm.x86.sse.ldmxcsr")     \
+#define SESSION_INTRINSICS(INTRINSIC)                     \
+  INTRINSIC(FMA, "llvm.fma")                              \
+  INTRINSIC(FABS, "llvm.fabs")                            \
+  INTRINSIC(SQRT, "llvm.sqrt")                            \
+  INTRINSIC(RINT, "llvm.rint")                            \
+  INTRINSIC(ROUNDEVEN, "llvm.roundeven")                  \
+  INTRINSIC(FLOOR, "llvm.floor")                          \
+  INTRINSIC(COPYSIGN, "llvm.copysign")                    \
+  INTRINSIC(MAXNUM, "llvm.maxnum")                        \
+  INTRINSIC(MINNUM, "llvm.minnum")                        \
+  INTRINSIC(SMAX, "llvm.smax")                            \
+  INTRINSIC(SMIN, "llvm.smin")                            \
+  INTRINSIC(MASKED_LOAD, "llvm.masked.load")              \
+  INTRINSIC(MASKED_STORE, "llvm.masked.store")            \
+  INTRINSIC(GATHER, "llvm.masked.gather")                 \
+  INTRINSIC(SCATTER, "llvm.masked.scatter")               \
+  INTRINSIC(MEMCPY, "llvm.memcpy")                        \
+  INTRINSIC(MEMSET, "llvm.memset")                        \
+  INTRINSIC(PREFETCH, "llvm.prefetch")                    \
+  INTRINSIC(STMXCSR, "llvm.x86.sse.stmxcsr")              \
+  INTRINSIC(LDMXCSR, "llvm.x86.sse.ldmxcsr")              \
   INTRINSIC(SCALEF, "llvm.x86.avx512.mask.scalef.ps.512") \
-  INTRINSIC(GET_FPCR, "llvm.aarch64.get.fpcr")   \
+  INTRINSIC(GET_FPCR, "llvm.aarch64.get.fpcr")            \
   INTRINSIC(SET_FPCR, "llvm.aarch64.set.fpcr")
 
 typedef enum IntrinsicId {

@@ -55,12 +55,18 @@ typedef struct TripleRow {
 } TripleRow;
 
 static const TripleRow TRIPLES[] = {
-    {"x86_64-pc-linux-gnu", ARCH_X86_64},        {"x86_64-unknown-linux-gnu", ARCH_X86_64},
-    {"x86_64-linux-gnu", ARCH_X86_64},           {"x86_64-unknown-linux-musl", ARCH_X86_64},
-    {"aarch64-unknown-linux-gnu", ARCH_AARCH64}, {"aarch64-linux-gnu", ARCH_AARCH64},
-    {"aarch64-unknown-linux-musl", ARCH_AARCH64}, {"arm64-apple-macosx", ARCH_AARCH64},
-    {"wasm32-unknown-unknown", ARCH_WASM32},     {"wasm32", ARCH_WASM32},
-    {"riscv64-unknown-linux-gnu", ARCH_RISCV64}, {"riscv64-linux-gnu", ARCH_RISCV64},
+    {"x86_64-pc-linux-gnu", ARCH_X86_64},
+    {"x86_64-unknown-linux-gnu", ARCH_X86_64},
+    {"x86_64-linux-gnu", ARCH_X86_64},
+    {"x86_64-unknown-linux-musl", ARCH_X86_64},
+    {"aarch64-unknown-linux-gnu", ARCH_AARCH64},
+    {"aarch64-linux-gnu", ARCH_AARCH64},
+    {"aarch64-unknown-linux-musl", ARCH_AARCH64},
+    {"arm64-apple-macosx", ARCH_AARCH64},
+    {"wasm32-unknown-unknown", ARCH_WASM32},
+    {"wasm32", ARCH_WASM32},
+    {"riscv64-unknown-linux-gnu", ARCH_RISCV64},
+    {"riscv64-linux-gnu", ARCH_RISCV64},
 };
 enum { TRIPLE_COUNT = sizeof TRIPLES / sizeof *TRIPLES };
 
@@ -129,8 +135,10 @@ static const char *unknown_triple(const char *name, Arena *arena) {
   for (size_t k = 0; k < TRIPLE_COUNT; k++) names[k] = TRIPLES[k].name;
   const char *nearest = text_nearest(name, names, TRIPLE_COUNT);
   return nearest ? arena_format(arena, "unknown target '%s': did you mean '%s'?", name, nearest)
-                 : arena_format(arena, "unknown target '%s': known are x86_64-linux-gnu, aarch64-linux-gnu, "
-                                       "arm64-apple-macosx, wasm32 and riscv64-linux-gnu", name);
+                 : arena_format(arena,
+                                "unknown target '%s': known are x86_64-linux-gnu, aarch64-linux-gnu, "
+                                "arm64-apple-macosx, wasm32 and riscv64-linux-gnu",
+                                name);
 }
 
 static const char *unknown_cpu(Architecture architecture, const char *triple, const char *name, Arena *arena) {
@@ -158,14 +166,17 @@ bool target_find(const char *triple, const char *cpu, Arena *arena, Target *out,
     return false;
   }
   const CpuRow *known = NULL;
-  if (cpu && strcmp(cpu, "native")) known = find_cpu(row->architecture, cpu);
-  else if (!cpu && !native) known = baseline(row->architecture);
-  else if (host_known && host == row->architecture) known = native_cpu(row->architecture);
+  if (cpu && strcmp(cpu, "native"))
+    known = find_cpu(row->architecture, cpu);
+  else if (!cpu && !native)
+    known = baseline(row->architecture);
+  else if (host_known && host == row->architecture)
+    known = native_cpu(row->architecture);
   if (!known) {
     *out_message = unknown_cpu(row->architecture, triple, cpu, arena);
     return false;
   }
-  *out = (Target){row->architecture, row->name,      known->name,    known->features,
+  *out = (Target){row->architecture, row->name,        known->name,    known->features,
                   known->lanes,      known->registers, known->has_fma, known->has_scalef};
   return true;
 }
@@ -177,7 +188,8 @@ void target_describe_host(Text *out) {
   if (target_find(NULL, NULL, out->arena, &target, &message))
     text_print(out, "host: %s, %s, %d f32 lanes, %d vector registers%s\n", target.triple, target.cpu, target.lanes,
                target.registers, target.has_fma ? ", fma" : "");
-  else text_print(out, "host: %s\n", message);
+  else
+    text_print(out, "host: %s\n", message);
   for (int a = ARCH_X86_64; a <= ARCH_RISCV64; a++) {
     text_print(out, "%s:", ARCHITECTURE_NAMES[a]);
     for (size_t k = 0; k < CPU_COUNT; k++)
