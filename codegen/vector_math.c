@@ -1,0 +1,265 @@
+/* Polynomials are minimax fits for the relative error of the function (scripts/minimax.py prints every coefficient here
+ * and the error it leaves). Leading coefficients that carry exactness are fixed, the rest is fitted around them:
+ * e^r = 1 + r + r^2 q(r), log(1 + f) = f - f^2 / 2 + f^3 q(f), log(1 + z) = z + z^2 q(z), tanh x = x + x^3 q(x^2).
+ *
+ * Rounding to an integer is an addition of 1.5 * 2^23, after which the integer stands in the low bits: it costs no more
+ * than a rounding instruction, exists on every target, and multiplied by fma serves the range reduction too. */
+#include "vector_math.h"
+
+#define ROUNDING_BIAS 12582912.0 /* 1.5 * 2^23 */
+#define LOG2_E 1.44269504088896340736
+#define LN2_HIGH 0.693359375 /* 355 / 512: its product with an 8-bit integer is exact */
+#define LN2_LOW (-2.12194440e-4)
+
+enum { MANTISSA_BITS = 23, EXPONENT_BIAS = 127 };
+#define MANTISSA_MASK 0x007fffff
+#define MAGNITUDE_MASK 0x7fffffff
+#define SIGN_BIT 0x80000000u
+#define SMALLEST_NORMAL 0x00800000
+#define INFINITY_BITS 0x7f800000
+#define SQRT_HALF_BITS 0x3f3504f3
+
+static const double EXP_POLYNOMIAL[] = {4.999999343e-01, 1.666652040e-01, 4.166839062e-02, 8.368745263e-03,
+                                        1.381454882e-03};                         /* |r| <= ln 2 / 2: 2^-28.3 */
+static const double EXP_SCAN_POLYNOMIAL[] = {4.999923042e-01, 1.666711580e-01, 4.189032319e-02,
+                                             8.312467852e-03};                    /* 2^-23.2 */
+static const double LOG_POLYNOMIAL[] = {3.333333169e-01,  -2.500082100e-01, 2.000122777e-01,  -1.662335938e-01,
+                                        1.420174384e-01,  -1.316015012e-01, 1.276164848e-01,
+                                        -7.634660258e-02};                        /* sqrt(1/2) - 1 .. sqrt(2) - 1: 2^-27.4 */
+static const double LOG1P_POLYNOMIAL[] = {-4.999993276e-01, 3.333051129e-01,  -2.495858709e-01, 1.969539893e-01,
+                                          -1.535539193e-01, 1.068054857e-01,  -5.766437985e-02, 2.020455264e-02,
+                                          -3.318465770e-03};                      /* 0 .. 1: 2^-27.5 */
+static const double TANH_POLYNOMIAL[] = {-3.333328194e-01, 1.333144220e-01, -5.373971515e-02, 2.063908742e-02,
+                                         -5.704987171e-03};                       /* in x^2, x <= 0.625: 2^-27.8 */
+static const double ERF_POLYNOMIAL[] = {1.128379167e+00,  -3.761263498e-01, 1.128371503e-01, -2.686050847e-02,
+                                        5.203859179e-03,  -8.175639488e-04, 8.513104821e-05}; /* in x^2, x <= 0.9: 2^-31.7 */
+/* -log(1 - erf x) on 0.9 .. 3.95: 2^-34.0 of erf x. */
+static const double ERF_TAIL_POLYNOMIAL[] = {-1.692038814e-04, 1.129488400e+00,  6.334008642e-01,  1.082203686e-01,
+                                             -2.508060605e-02, 4.156250759e-03, -4.313926672e-04, 2.082853711e-05};
+
+/* A constant with the type of `like`, f32 or vector of f32; below, i32 likewise. */
+static LLVMValueRef splat_like(LLVMTypeRef type, LLVMValueRef scalar) {
+  if (LLVMGetTypeKind(type) != LLVMVectorTypeKind) return scalar;
+  enum { LANES_MAX = 64 };
+  LLVMValueRef lane[LANES_MAX];
+  unsigned count = LLVMGetVectorSize(type);
+  ASSERT(count <= LANES_MAX);
+  for (unsigned i = 0; i < count; i++) lane[i] = scalar;
+  return LLVMConstVector(lane, count);
+}
+
+static LLVMValueRef constant(Emitter *e, LLVMValueRef like, double value) {
+  return splat_like(LLVMTypeOf(like), LLVMConstReal(e->session->f32, value));
+}
+
+static LLVMValueRef integer(Emitter *e, LLVMValueRef like, uint32_t value) {
+  return splat_like(LLVMTypeOf(like), LLVMConstInt(e->session->i32, value, false));
+}
+
+static LLVMTypeRef type_like(LLVMValueRef like, LLVMTypeRef scalar) {
+  LLVMTypeRef type = LLVMTypeOf(like);
+  if (LLVMGetTypeKind(type) != LLVMVectorTypeKind) return scalar;
+  return LLVMVectorType(scalar, LLVMGetVectorSize(type));
+}
+
+static LLVMValueRef as_bits(Emitter *e, LLVMValueRef x) {
+  return LLVMBuildBitCast(e->builder, x, type_like(x, e->session->i32), "");
+}
+
+static LLVMValueRef as_float(Emitter *e, LLVMValueRef bits) {
+  return LLVMBuildBitCast(e->builder, bits, type_like(bits, e->session->f32), "");
+}
+
+static LLVMValueRef multiply(Emitter *e, LLVMValueRef a, LLVMValueRef b) { return LLVMBuildFMul(e->builder, a, b, ""); }
+static LLVMValueRef add(Emitter *e, LLVMValueRef a, LLVMValueRef b) { return LLVMBuildFAdd(e->builder, a, b, ""); }
+static LLVMValueRef subtract(Emitter *e, LLVMValueRef a, LLVMValueRef b) { return LLVMBuildFSub(e->builder, a, b, ""); }
+
+/* x * factor + addend with constants. */
+static LLVMValueRef scale_add(Emitter *e, LLVMValueRef x, double factor, LLVMValueRef addend) {
+  return emit_fma(e, x, constant(e, x, factor), addend);
+}
+
+/* The form that is one instruction on x86; a nan stays. */
+static LLVMValueRef at_least(Emitter *e, LLVMValueRef x, double bound) {
+  LLVMValueRef limit = constant(e, x, bound);
+  return LLVMBuildSelect(e->builder, LLVMBuildFCmp(e->builder, LLVMRealOLT, x, limit, ""), limit, x, "");
+}
+
+static LLVMValueRef at_most(Emitter *e, LLVMValueRef x, double bound) {
+  LLVMValueRef limit = constant(e, x, bound);
+  return LLVMBuildSelect(e->builder, LLVMBuildFCmp(e->builder, LLVMRealOGT, x, limit, ""), limit, x, "");
+}
+
+static LLVMValueRef magnitude(Emitter *e, LLVMValueRef x) {
+  LLVMValueRef bits = as_bits(e, x);
+  return as_float(e, LLVMBuildAnd(e->builder, bits, integer(e, bits, MAGNITUDE_MASK), ""));
+}
+
+/* `value`, which is not negative, with the sign of `sign`. */
+static LLVMValueRef with_sign(Emitter *e, LLVMValueRef value, LLVMValueRef sign) {
+  LLVMValueRef bits = as_bits(e, sign);
+  LLVMValueRef bit = LLVMBuildAnd(e->builder, bits, integer(e, bits, SIGN_BIT), "");
+  return as_float(e, LLVMBuildOr(e->builder, as_bits(e, value), bit, ""));
+}
+
+/* coefficient[0] + coefficient[1] x + ..., by Horner's rule. */
+static LLVMValueRef polynomial(Emitter *e, LLVMValueRef x, const double *coefficient, size_t count) {
+  LLVMValueRef sum = constant(e, x, coefficient[count - 1]);
+  for (size_t i = count - 1; i-- > 0;) sum = emit_fma(e, sum, x, constant(e, x, coefficient[i]));
+  return sum;
+}
+#define POLYNOMIAL(e, x, table) polynomial((e), (x), (table), sizeof(table) / sizeof *(table))
+
+/* x = n ln 2 + r, |r| <= ln 2 / 2, and e^r = 1 + tail. `rounded` holds n + bias in the low bits of its mantissa. */
+typedef struct Exponential {
+  LLVMValueRef n, rounded, tail;
+} Exponential;
+
+static Exponential exponential(Emitter *e, LLVMValueRef x, int bias, bool scan) {
+  double shift = ROUNDING_BIAS + bias;
+  Exponential result;
+  result.rounded = scale_add(e, x, LOG2_E, constant(e, x, shift));
+  result.n = subtract(e, result.rounded, constant(e, x, shift));
+  LLVMValueRef r = scale_add(e, result.n, -LN2_HIGH, x);
+  r = scale_add(e, result.n, -LN2_LOW, r);
+  LLVMValueRef q = scan ? POLYNOMIAL(e, r, EXP_SCAN_POLYNOMIAL) : POLYNOMIAL(e, r, EXP_POLYNOMIAL);
+  result.tail = emit_fma(e, multiply(e, r, r), q, r);
+  return result;
+}
+
+/* value * 2^n for |n| up to any size, by AVX-512's own instruction. */
+static LLVMValueRef scale_by_power(Emitter *e, LLVMValueRef value, LLVMValueRef n) {
+  enum { CURRENT_ROUNDING = 4 };
+  Session *session = e->session;
+  LLVMTypeRef i16 = LLVMInt16TypeInContext(session->context);
+  LLVMValueRef arguments[] = {value, n, value, LLVMConstAllOnes(i16),
+                              LLVMConstInt(session->i32, CURRENT_ROUNDING, false)};
+  LLVMTypeRef type = session_intrinsic_type(session, INTRINSIC_SCALEF, NULL, 0);
+  LLVMValueRef function = session_intrinsic(session, INTRINSIC_SCALEF, NULL, 0);
+  return LLVMBuildCall2(e->builder, type, function, arguments, 5, "");
+}
+
+static bool has_power_scaling(Emitter *e, LLVMValueRef x) {
+  LLVMTypeRef type = LLVMTypeOf(x);
+  return e->session->target.has_scalef && LLVMGetTypeKind(type) == LLVMVectorTypeKind && LLVMGetVectorSize(type) == 16;
+}
+
+/* e^x for any x. The exponent is added to the bits of 1 + tail, which is right wherever the result is normal and finite:
+ * n = -126 .. 128, the ends only with 1 + tail above and below 1. */
+static LLVMValueRef exp_any(Emitter *e, LLVMValueRef x, bool scan) {
+  const double log_smallest_normal = -87.33654475, log_largest = 88.72283905, overflowing = 3.0e38;
+  if (has_power_scaling(e, x)) {
+    LLVMValueRef bounded = at_most(e, at_least(e, x, -104.0), 89.0); /* beyond them 2^n is 0 or inf all the same */
+    Exponential power = exponential(e, bounded, 0, scan);
+    return scale_by_power(e, add(e, constant(e, x, 1.0), power.tail), power.n);
+  }
+  Exponential power = exponential(e, x, 0, scan);
+  LLVMValueRef bits = as_bits(e, add(e, constant(e, x, 1.0), power.tail));
+  LLVMValueRef rounded = as_bits(e, power.rounded);
+  LLVMValueRef shifted = LLVMBuildShl(e->builder, rounded, integer(e, rounded, MANTISSA_BITS), "");
+  LLVMValueRef value = as_float(e, LLVMBuildAdd(e->builder, bits, shifted, ""));
+  LLVMValueRef underflow =
+      LLVMBuildFCmp(e->builder, LLVMRealOLT, x, constant(e, x, log_smallest_normal), "");
+  value = LLVMBuildSelect(e->builder, underflow, constant(e, x, 0.0), value, "");
+  LLVMValueRef ordinary = LLVMBuildFCmp(e->builder, LLVMRealOLE, x, constant(e, x, log_largest), "");
+  /* Infinity for what is too large, nan for nan. */
+  return LLVMBuildSelect(e->builder, ordinary, value, multiply(e, x, constant(e, x, overflowing)), "");
+}
+
+LLVMValueRef emit_exp(Emitter *e, LLVMValueRef x) { return exp_any(e, x, false); }
+LLVMValueRef emit_exp_scan(Emitter *e, LLVMValueRef x) { return exp_any(e, x, true); }
+
+/* e^x for x <= 0 inside other functions: 2^n is built as a number, which is 0 for n = -127, so that one clamp is all
+ * that small results need, and a nan passes through the multiplication. */
+static LLVMValueRef exp_not_positive(Emitter *e, LLVMValueRef x) {
+  Exponential power = exponential(e, at_least(e, x, -88.0), EXPONENT_BIAS, false);
+  LLVMValueRef rounded = as_bits(e, power.rounded);
+  LLVMValueRef scale = as_float(e, LLVMBuildShl(e->builder, rounded, integer(e, rounded, MANTISSA_BITS), ""));
+  return emit_fma(e, scale, power.tail, scale);
+}
+
+static LLVMValueRef exp_of_minus_magnitude(Emitter *e, LLVMValueRef x) {
+  LLVMValueRef bits = as_bits(e, x);
+  LLVMValueRef negative = LLVMBuildOr(e->builder, bits, integer(e, bits, SIGN_BIT), "");
+  return exp_not_positive(e, as_float(e, negative));
+}
+
+/* 1 / (1 + z) or z / (1 + z) with z = e^-|x|: neither overflows nor cancels. */
+LLVMValueRef emit_sigmoid(Emitter *e, LLVMValueRef x) {
+  LLVMValueRef z = exp_of_minus_magnitude(e, x), one = constant(e, x, 1.0);
+  LLVMValueRef negative = LLVMBuildFCmp(e->builder, LLVMRealOLT, x, constant(e, x, 0.0), "");
+  return emit_divide(e, LLVMBuildSelect(e->builder, negative, z, one, ""), add(e, one, z));
+}
+
+/* max(x, 0) + log(1 + z), z = e^-|x|. */
+LLVMValueRef emit_softplus(Emitter *e, LLVMValueRef x) {
+  LLVMValueRef z = exp_of_minus_magnitude(e, x);
+  LLVMValueRef q = POLYNOMIAL(e, z, LOG1P_POLYNOMIAL);
+  LLVMValueRef log1p = emit_fma(e, z, multiply(e, z, q), z);
+  return add(e, at_least(e, x, 0.0), log1p);
+}
+
+/* Small: x + x^3 q(x^2). Large: 1 - 2 z / (1 + z), z = e^(-2 |x|). */
+LLVMValueRef emit_tanh(Emitter *e, LLVMValueRef x) {
+  const double small_below = 0.625;
+  LLVMValueRef a = magnitude(e, x), square = multiply(e, x, x), one = constant(e, x, 1.0);
+  LLVMValueRef small = emit_fma(e, multiply(e, x, square), POLYNOMIAL(e, square, TANH_POLYNOMIAL), x);
+  LLVMValueRef z = exp_not_positive(e, multiply(e, a, constant(e, x, -2.0)));
+  LLVMValueRef large = subtract(e, one, emit_divide(e, add(e, z, z), add(e, one, z)));
+  LLVMValueRef is_small = LLVMBuildFCmp(e->builder, LLVMRealOLT, a, constant(e, x, small_below), "");
+  return LLVMBuildSelect(e->builder, is_small, small, with_sign(e, large, x), "");
+}
+
+/* Small: x q(x^2). Large: 1 - e^-p(|x|); from 3.95 on that is 1. */
+LLVMValueRef emit_erf(Emitter *e, LLVMValueRef x) {
+  const double small_below = 0.9, one_from = 3.95;
+  LLVMValueRef a = magnitude(e, x);
+  LLVMValueRef small = multiply(e, x, POLYNOMIAL(e, multiply(e, x, x), ERF_POLYNOMIAL));
+  LLVMValueRef exponent = POLYNOMIAL(e, at_most(e, a, one_from), ERF_TAIL_POLYNOMIAL);
+  LLVMValueRef complement = exp_not_positive(e, LLVMBuildFNeg(e->builder, exponent, ""));
+  LLVMValueRef large = subtract(e, constant(e, x, 1.0), complement);
+  LLVMValueRef is_small = LLVMBuildFCmp(e->builder, LLVMRealOLT, a, constant(e, x, small_below), "");
+  return LLVMBuildSelect(e->builder, is_small, small, with_sign(e, large, x), "");
+}
+
+/* log of 2^exponent * (1 + f), sqrt(1/2) <= 1 + f < sqrt(2). */
+static LLVMValueRef log_of_parts(Emitter *e, LLVMValueRef f, LLVMValueRef exponent) {
+  LLVMValueRef square = multiply(e, f, f);
+  LLVMValueRef low = multiply(e, multiply(e, square, f), POLYNOMIAL(e, f, LOG_POLYNOMIAL));
+  low = scale_add(e, exponent, LN2_LOW, low);
+  low = scale_add(e, square, -0.5, low);
+  return scale_add(e, exponent, LN2_HIGH, add(e, f, low));
+}
+
+/* Everything special is told by integer comparison, so that the mode for denormals does not matter: the bits of a
+ * denormal, converted from integer, are its value times 2^149. */
+LLVMValueRef emit_log(Emitter *e, LLVMValueRef x) {
+  LLVMBuilderRef builder = e->builder;
+  LLVMValueRef bits = as_bits(e, x);
+  LLVMValueRef denormal = LLVMBuildICmp(builder, LLVMIntSLT, bits, integer(e, bits, SMALLEST_NORMAL), "");
+  LLVMValueRef scaled = as_bits(e, LLVMBuildSIToFP(builder, bits, LLVMTypeOf(x), ""));
+  LLVMValueRef normal = LLVMBuildSelect(builder, denormal, scaled, bits, "");
+  LLVMValueRef rescale = LLVMBuildSelect(builder, denormal, constant(e, x, -149.0), constant(e, x, 0.0), "");
+  LLVMValueRef above = LLVMBuildSub(builder, normal, integer(e, bits, SQRT_HALF_BITS), "");
+  LLVMValueRef exponent = LLVMBuildAShr(builder, above, integer(e, bits, MANTISSA_BITS), "");
+  exponent = add(e, LLVMBuildSIToFP(builder, exponent, LLVMTypeOf(x), ""), rescale);
+  LLVMValueRef mantissa = LLVMBuildAnd(builder, above, integer(e, bits, MANTISSA_MASK), "");
+  mantissa = as_float(e, LLVMBuildAdd(builder, mantissa, integer(e, bits, SQRT_HALF_BITS), ""));
+  LLVMValueRef value = log_of_parts(e, subtract(e, mantissa, constant(e, x, 1.0)), exponent);
+
+  LLVMValueRef unsign = LLVMBuildAnd(builder, bits, integer(e, bits, MAGNITUDE_MASK), "");
+  LLVMValueRef zero = LLVMBuildICmp(builder, LLVMIntEQ, unsign, integer(e, bits, 0), "");
+  LLVMValueRef negative = LLVMBuildICmp(builder, LLVMIntSLT, bits, integer(e, bits, 0), "");
+  LLVMValueRef endless = LLVMBuildICmp(builder, LLVMIntSGE, bits, integer(e, bits, INFINITY_BITS), "");
+  value = LLVMBuildSelect(builder, endless, x, value, ""); /* inf and nan */
+  value = LLVMBuildSelect(builder, negative, constant(e, x, __builtin_nan("")), value, "");
+  return LLVMBuildSelect(builder, zero, constant(e, x, -__builtin_inf()), value, "");
+}
+
+LLVMValueRef emit_square_root(Emitter *e, LLVMValueRef x) { return emit_intrinsic(e, INTRINSIC_SQRT, &x, 1); }
+
+LLVMValueRef emit_reciprocal_square_root(Emitter *e, LLVMValueRef x) {
+  return emit_divide(e, constant(e, x, 1.0), emit_square_root(e, x));
+}
+
+LLVMValueRef emit_divide(Emitter *e, LLVMValueRef a, LLVMValueRef b) { return LLVMBuildFDiv(e->builder, a, b, ""); }
