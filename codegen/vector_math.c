@@ -20,21 +20,22 @@ enum { MANTISSA_BITS = 23, EXPONENT_BIAS = 127 };
 #define SQRT_HALF_BITS 0x3f3504f3
 
 static const double EXP_POLYNOMIAL[] = {4.999999343e-01, 1.666652040e-01, 4.166839062e-02, 8.368745263e-03,
-                                        1.381454882e-03};                         /* |r| <= ln 2 / 2: 2^-28.3 */
+                                        1.381454882e-03}; /* |r| <= ln 2 / 2: 2^-28.3 */
 static const double EXP_SCAN_POLYNOMIAL[] = {4.999923042e-01, 1.666711580e-01, 4.189032319e-02,
-                                             8.312467852e-03};                    /* 2^-23.2 */
-static const double LOG_POLYNOMIAL[] = {3.333333169e-01,  -2.500082100e-01, 2.000122777e-01,  -1.662335938e-01,
-                                        1.420174384e-01,  -1.316015012e-01, 1.276164848e-01,
-                                        -7.634660258e-02};                        /* sqrt(1/2) - 1 .. sqrt(2) - 1: 2^-27.4 */
-static const double LOG1P_POLYNOMIAL[] = {-4.999993276e-01, 3.333051129e-01,  -2.495858709e-01, 1.969539893e-01,
-                                          -1.535539193e-01, 1.068054857e-01,  -5.766437985e-02, 2.020455264e-02,
-                                          -3.318465770e-03};                      /* 0 .. 1: 2^-27.5 */
+                                             8.312467852e-03}; /* 2^-23.2 */
+static const double LOG_POLYNOMIAL[] = {3.333333169e-01,  -2.500082100e-01, 2.000122777e-01,
+                                        -1.662335938e-01, 1.420174384e-01,  -1.316015012e-01,
+                                        1.276164848e-01,  -7.634660258e-02}; /* sqrt(1/2) - 1 .. sqrt(2) - 1: 2^-27.4 */
+static const double LOG1P_POLYNOMIAL[] = {-4.999993276e-01, 3.333051129e-01,  -2.495858709e-01,
+                                          1.969539893e-01,  -1.535539193e-01, 1.068054857e-01,
+                                          -5.766437985e-02, 2.020455264e-02,  -3.318465770e-03}; /* 0 .. 1: 2^-27.5 */
 static const double TANH_POLYNOMIAL[] = {-3.333328194e-01, 1.333144220e-01, -5.373971515e-02, 2.063908742e-02,
-                                         -5.704987171e-03};                       /* in x^2, x <= 0.625: 2^-27.8 */
-static const double ERF_POLYNOMIAL[] = {1.128379167e+00,  -3.761263498e-01, 1.128371503e-01, -2.686050847e-02,
-                                        5.203859179e-03,  -8.175639488e-04, 8.513104821e-05}; /* in x^2, x <= 0.9: 2^-31.7 */
+                                         -5.704987171e-03}; /* in x^2, x <= 0.625: 2^-27.8 */
+static const double ERF_POLYNOMIAL[] = {
+    1.128379167e+00, -3.761263498e-01, 1.128371503e-01, -2.686050847e-02,
+    5.203859179e-03, -8.175639488e-04, 8.513104821e-05}; /* in x^2, x <= 0.9: 2^-31.7 */
 /* -log(1 - erf x) on 0.9 .. 3.95: 2^-34.0 of erf x. */
-static const double ERF_TAIL_POLYNOMIAL[] = {-1.692038814e-04, 1.129488400e+00,  6.334008642e-01,  1.082203686e-01,
+static const double ERF_TAIL_POLYNOMIAL[] = {-1.692038814e-04, 1.129488400e+00, 6.334008642e-01,  1.082203686e-01,
                                              -2.508060605e-02, 4.156250759e-03, -4.313926672e-04, 2.082853711e-05};
 
 /* A constant with the type of `like`, f32 or vector of f32; below, i32 likewise. */
@@ -144,8 +145,8 @@ static bool has_power_scaling(Emitter *e, LLVMValueRef x) {
   return e->session->target.has_scalef && LLVMGetTypeKind(type) == LLVMVectorTypeKind && LLVMGetVectorSize(type) == 16;
 }
 
-/* e^x for any x. The exponent is added to the bits of 1 + tail, which is right wherever the result is normal and finite:
- * n = -126 .. 128, the ends only with 1 + tail above and below 1. */
+/* e^x for any x. The exponent is added to the bits of 1 + tail, which is right wherever the result is normal and
+ * finite: n = -126 .. 128, the ends only with 1 + tail above and below 1. */
 static LLVMValueRef exp_any(Emitter *e, LLVMValueRef x, bool scan) {
   const double log_smallest_normal = -87.33654475, log_largest = 88.72283905, overflowing = 3.0e38;
   if (has_power_scaling(e, x)) {
@@ -158,8 +159,7 @@ static LLVMValueRef exp_any(Emitter *e, LLVMValueRef x, bool scan) {
   LLVMValueRef rounded = as_bits(e, power.rounded);
   LLVMValueRef shifted = LLVMBuildShl(e->builder, rounded, integer(e, rounded, MANTISSA_BITS), "");
   LLVMValueRef value = as_float(e, LLVMBuildAdd(e->builder, bits, shifted, ""));
-  LLVMValueRef underflow =
-      LLVMBuildFCmp(e->builder, LLVMRealOLT, x, constant(e, x, log_smallest_normal), "");
+  LLVMValueRef underflow = LLVMBuildFCmp(e->builder, LLVMRealOLT, x, constant(e, x, log_smallest_normal), "");
   value = LLVMBuildSelect(e->builder, underflow, constant(e, x, 0.0), value, "");
   LLVMValueRef ordinary = LLVMBuildFCmp(e->builder, LLVMRealOLE, x, constant(e, x, log_largest), "");
   /* Infinity for what is too large, nan for nan. */
