@@ -1,0 +1,189 @@
+/* Ops that combine many elements into one: reductions, Einstein products, recurrences, Fourier transforms. */
+#include "evaluate_internal.h"
+#include "guard.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Walks `x` in row-major order with the matching element of `out`, whose stride is 0 along reduced axes; returns the
+ * end of what was read. */
+static const double *reduce(bool largest, int32_t axis, const Shape *shape, const int64_t *stride, const double *x,
+                            double *out) {
+  if (axis == shape->rank) {
+    *out = !largest ? *out + *x : *x > *out ? *x : *out;
+    return x + 1;
+  }
+  for (int64_t k = 0; k < shape->dim[axis].factor; k++) {
+    x = reduce(largest, axis + 1, shape, stride, x, out + k * stride[axis]);
+  }
+  return x;
+}
+
+static void evaluate_reduce(const EvaluateContext *context, NodeId id, const Value *out, bool largest) {
+  const Value *x = evaluate_operand(context, id, 0);
+  const Attribute *axes = &graph_node(context->graph, id)->attribute[REDUCE_AXES];
+  int64_t own[SHAPE_MAX_RANK], stride[SHAPE_MAX_RANK];
+  constant_strides(&out->shape, own);
+  uint32_t reduced = 0;
+  for (int32_t k = 0; k < x->shape.rank; k++) {
+    bool gone = reduced < axes->count && axes->integers[reduced] == k;
+    stride[k] = gone ? 0 : own[k - (int32_t)reduced];
+    reduced += gone;
+  }
+  int64_t count = value_count(out);
+  for (int64_t k = 0; largest && k < count; k++) out->data[k] = -INFINITY;
+  reduce(largest, 0, &x->shape, stride, x->data, out->data);
+}
+
+void evaluate_reduce_sum(const EvaluateContext *context, NodeId id, const Value *out) {
+  evaluate_reduce(context, id, out, false);
+}
+
+void evaluate_reduce_max(const EvaluateContext *context, NodeId id, const Value *out) {
+  evaluate_reduce(context, id, out, true);
+}
+
+/* One letter of an Einstein product: its extent, and strides 0 in an operand that lacks it. */
+typedef struct Letter {
+  int64_t extent, a, b;
+} Letter;
+
+typedef struct Letters {
+  int32_t count;
+  Letter letter[SHAPE_MAX_RANK];
+} Letters;
+
+static void add_letter(Letters *letters, char name, const Labels *labels, const Value *a, const Value *b) {
+  int64_t stride[SHAPE_MAX_RANK];
+  Letter letter = {0};
+  const char *in_a = strchr(labels->a, name), *in_b = strchr(labels->b, name);
+  if (in_a) {
+    constant_strides(&a->shape, stride);
+    letter.a = stride[in_a - labels->a];
+    letter.extent = a->shape.dim[in_a - labels->a].factor;
+  }
+  if (in_b) {
+    constant_strides(&b->shape, stride);
+    letter.b = stride[in_b - labels->b];
+    letter.extent = b->shape.dim[in_b - labels->b].factor;
+  }
+  letters->letter[letters->count++] = letter;
+}
+
+static double sum_products(const Letters *summed, int32_t at, const double *a, const double *b) {
+  if (at == summed->count) return *a * *b;
+  const Letter *letter = &summed->letter[at];
+  double sum = 0;
+  if (at == summed->count - 1) {
+    for (int64_t k = 0; k < letter->extent; k++) sum += a[k * letter->a] * b[k * letter->b];
+  } else {
+    for (int64_t k = 0; k < letter->extent; k++) {
+      sum += sum_products(summed, at + 1, a + k * letter->a, b + k * letter->b);
+    }
+  }
+  return sum;
+}
+
+static double *contract(const Letters *kept, const Letters *summed, int32_t at, const double *a, const double *b,
+                        double *out) {
+  if (at == kept->count) {
+    *out = sum_products(summed, 0, a, b);
+    return out + 1;
+  }
+  const Letter *letter = &kept->letter[at];
+  for (int64_t k = 0; k < letter->extent; k++) {
+    out = contract(kept, summed, at + 1, a + k * letter->a, b + k * letter->b, out);
+  }
+  return out;
+}
+
+void evaluate_contract(const EvaluateContext *context, NodeId id, const Value *out) {
+  const Value *a = evaluate_operand(context, id, 0), *b = evaluate_operand(context, id, 1);
+  Labels labels;
+  const char *message;
+  if (!labels_parse(node_text(graph_node(context->graph, id), CONTRACT_LABELS), &labels, &message)) {
+    guard_bug("evaluate: %s", message);
+  }
+  Letters kept = {0}, summed = {0};
+  for (const char *letter = labels.result; *letter; letter++) add_letter(&kept, *letter, &labels, a, b);
+  for (const char *letter = labels.a; *letter; letter++) {
+    if (!strchr(labels.result, *letter)) add_letter(&summed, *letter, &labels, a, b);
+  }
+  contract(&kept, &summed, 0, a->data, b->data, out->data);
+}
+
+void evaluate_scan(const EvaluateContext *context, NodeId id, const Value *out) {
+  const Node *node = graph_node(context->graph, id);
+  const double *decay = evaluate_operand(context, id, 0)->data, *input = evaluate_operand(context, id, 1)->data;
+  const double *initial = node->operand_count == 3 ? evaluate_operand(context, id, 2)->data : NULL;
+  bool reverse = node_integer(node, SCAN_REVERSE), late = node_integer(node, SCAN_LATE);
+  AxisView view = axis_view(&out->shape, node_integer(node, SCAN_AXIS));
+  for (int64_t outer = 0; outer < view.outer; outer++) {
+    for (int64_t inner = 0; inner < view.inner; inner++) {
+      double carry = initial ? initial[outer * view.inner + inner] : 0;
+      for (int64_t step = 0; step < view.extent; step++) {
+        int64_t t = reverse ? view.extent - 1 - step : step;
+        int64_t at = (outer * view.extent + t) * view.inner + inner;
+        double h = late ? carry + input[at] : decay[at] * carry + input[at];
+        out->data[at] = h;
+        carry = late ? decay[at] * h : h;
+      }
+    }
+  }
+}
+
+/* Transforms one axis of a complex tensor in place, every line by its definition. */
+static void transform_axis(const Shape *shape, int64_t axis, bool inverse, double *re, double *im, Arena *arena) {
+  AxisView view = axis_view(shape, axis);
+  int64_t n = view.extent;
+  double *cosine = ARENA_ARRAY(arena, double, n), *sine = ARENA_ARRAY(arena, double, n);
+  double *line_re = ARENA_ARRAY(arena, double, n), *line_im = ARENA_ARRAY(arena, double, n);
+  for (int64_t k = 0; k < n; k++) {
+    double angle = 2 * 3.14159265358979323846 * (double)k / (double)n;
+    cosine[k] = cos(angle);
+    sine[k] = inverse ? sin(angle) : -sin(angle);
+  }
+  for (int64_t line = 0; line < view.outer * view.inner; line++) {
+    int64_t first = line / view.inner * n * view.inner + line % view.inner;
+    for (int64_t k = 0; k < n; k++) {
+      double sum_re = 0, sum_im = 0;
+      for (int64_t t = 0, turn = 0; t < n; t++) { /* turn = k t mod n */
+        double x = re[first + t * view.inner], y = im[first + t * view.inner];
+        sum_re += x * cosine[turn] - y * sine[turn];
+        sum_im += x * sine[turn] + y * cosine[turn];
+        turn += k;
+        if (turn >= n) turn -= n;
+      }
+      line_re[k] = sum_re;
+      line_im[k] = sum_im;
+    }
+    for (int64_t k = 0; k < n; k++) {
+      re[first + k * view.inner] = line_re[k];
+      im[first + k * view.inner] = line_im[k];
+    }
+  }
+}
+
+void evaluate_dft(const EvaluateContext *context, NodeId id, const Value *out) {
+  const Node *node = graph_node(context->graph, id);
+  const Value *x = evaluate_operand(context, id, 0);
+  int64_t form = node_integer(node, DFT_FORM);
+  const Value *bare = form == DFT_REAL_TO_COMPLEX ? x : out;
+  Shape shape = bare->shape; /* without the complex axis */
+  if (form == DFT_COMPLEX) {
+    shape.rank--;
+    for (int32_t k = 0; k < shape.rank; k++) shape.dim[k] = out->shape.dim[k + 1];
+  }
+  Value part = {.shape = shape};
+  int64_t count = value_count(&part);
+  double *re = ARENA_ARRAY(context->arena, double, count), *im = ARENA_ARRAY(context->arena, double, count);
+  memcpy(re, x->data, (size_t)count * sizeof(double));
+  if (form != DFT_REAL_TO_COMPLEX) memcpy(im, x->data + count, (size_t)count * sizeof(double));
+  const Attribute *axes = &node->attribute[DFT_AXES];
+  for (uint32_t k = 0; k < axes->count; k++) {
+    transform_axis(&shape, axes->integers[k], node_integer(node, DFT_INVERSE), re, im, context->arena);
+  }
+  double scale = node_real(node, DFT_SCALE);
+  for (int64_t k = 0; k < count; k++) out->data[k] = scale * re[k];
+  for (int64_t k = 0; form != DFT_COMPLEX_TO_REAL && k < count; k++) out->data[count + k] = scale * im[k];
+}
