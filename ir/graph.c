@@ -96,7 +96,7 @@ static uint32_t node_hash(const Node *node) {
   return hash;
 }
 
-bool attribute_equal(AttributeKind kind, const Attribute *a, const Attribute *b) {
+static bool attribute_equal(AttributeKind kind, const Attribute *a, const Attribute *b) {
   switch (kind) {
     case ATTRIBUTE_NONE:
       return true;
@@ -119,7 +119,7 @@ bool attribute_equal(AttributeKind kind, const Attribute *a, const Attribute *b)
   return false;
 }
 
-static bool node_equal(const Node *a, const Node *b) {
+bool node_equal(const Node *a, const Node *b) {
   if (a->op != b->op || a->operand_count != b->operand_count) return false;
   for (uint32_t k = 0; k < a->operand_count; k++) {
     if (a->operand[k] != b->operand[k]) return false;

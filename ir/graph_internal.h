@@ -11,6 +11,7 @@ const char *graph_check_node(const Graph *graph, NodeId limit, OpCode op, const 
 /* NULL where the output is sound by itself (names may still clash). */
 const char *graph_check_output(const Graph *graph, const Output *output, Arena *arena);
 
-bool attribute_equal(AttributeKind kind, const Attribute *a, const Attribute *b);
+/* Same op, operands and attributes. */
+bool node_equal(const Node *a, const Node *b);
 
 #endif
