@@ -1,0 +1,117 @@
+/* Simplification: constant folding, identities and composition of views, by the rules of simplify_rules.def.
+ *
+ *   %1 = input "x" [3]
+ *   %2 = constant 1                       %1 = input "x" [3]
+ *   %3 = broadcast %2 [3]           ->    %2 = exp %1
+ *   %4 = multiply %1, %3
+ *   %5 = exp %4
+ *
+ * Needs nothing; keeps outputs, names and what they compute (simplify_rules.def says to which degree). Each sweep
+ * rebuilds the live nodes in order, so a rule sees operands that are simple already; sweeps go on until one changes
+ * nothing. Linear in the nodes for each sweep; SWEEP_LIMIT bounds them. */
+#include "simplify.h"
+
+#include "ir/evaluate.h"
+#include "rebuild.h"
+
+enum { SWEEP_LIMIT = 64 };
+
+typedef struct RuleRow {
+  OpCode op;
+  SimplifyRule *apply;
+} RuleRow;
+
+static const RuleRow RULES[] = {
+#define RULE(op, name, pattern) {op, simplify_##name},
+#include "simplify_rules.def"
+#undef RULE
+};
+
+bool node_is_uniform(const Graph *graph, NodeId id, double *out_value) {
+  const Node *node = graph_node(graph, id);
+  if (node->op == OP_BROADCAST) node = graph_node(graph, node->operand[0]);
+  if (node->op != OP_CONSTANT) return false;
+  *out_value = node_real(node, CONSTANT_VALUE);
+  return true;
+}
+
+bool node_is_value(const Graph *graph, NodeId id, double value) {
+  double found;
+  return node_is_uniform(graph, id, &found) && found == value;
+}
+
+/* The evaluator is the one place that knows what an op computes: a graph of the op on scalar constants is run. */
+NodeId simplify_fold_elementwise(const Candidate *candidate) {
+  const Node *node = candidate->node;
+  if (!op_is_elementwise(node->op)) return NODE_NONE;
+  Arena *arena = candidate->context->arena;
+  double value[3];
+  for (uint32_t k = 0; k < node->operand_count; k++) {
+    if (!node_is_uniform(candidate->graph, candidate->operand[k], &value[k])) return NODE_NONE;
+  }
+  Graph *scalar = graph_create(arena, "fold");
+  NodeId operand[3];
+  for (uint32_t k = 0; k < node->operand_count; k++) operand[k] = graph_constant(scalar, value[k]);
+  NodeId result = graph_add(scalar, node->op, operand, node->operand_count, node->attribute);
+  Value *values = ARENA_ARRAY(arena, Value, scalar->node_count + 1);
+  graph_evaluate(scalar, NULL, 0, 0, NULL, 0, true, arena, values);
+  return graph_constant_like(candidate->graph, values[result].data[0], &node->shape);
+}
+
+NodeId simplify_extent_known(const Candidate *candidate) {
+  Dim extent = candidate->node->attribute[EXTENT_DIM].dims[0];
+  return dim_is_constant(extent) ? graph_constant(candidate->graph, (double)extent.factor) : NODE_NONE;
+}
+
+NodeId simplify_view_of_uniform(const Candidate *candidate) {
+  double value;
+  if (!node_is_uniform(candidate->graph, candidate->operand[0], &value)) return NODE_NONE;
+  return graph_constant_like(candidate->graph, value, &candidate->node->shape);
+}
+
+static NodeId apply_rules(const Candidate *candidate) {
+  for (size_t i = 0; i < sizeof RULES / sizeof RULES[0]; i++) {
+    if (RULES[i].op != OP_NONE && RULES[i].op != candidate->node->op) continue;
+    NodeId replacement = RULES[i].apply(candidate);
+    if (replacement) return replacement;
+  }
+  return NODE_NONE;
+}
+
+/* One pass over the live nodes; counts the rules that matched. */
+static Graph *sweep(const Graph *graph, PassContext *context, uint32_t *out_rewrites) {
+  Graph *to = graph_create_like(context->arena, graph);
+  const bool *live = graph_find_live(graph, context->arena);
+  NodeId *map = ARENA_ARRAY(context->arena, NodeId, graph->node_count + 1);
+  *out_rewrites = 0;
+  for (NodeId id = 1; id <= graph->node_count; id++) {
+    if (!live[id]) continue;
+    const Node *node = graph_node(graph, id);
+    NodeId operand[GRAPH_MAX_OPERANDS];
+    for (uint32_t k = 0; k < node->operand_count; k++) operand[k] = map[node->operand[k]];
+    to->span = node->span;
+    const Candidate candidate = {to, context, node, operand};
+    map[id] = apply_rules(&candidate);
+    if (map[id]) {
+      ++*out_rewrites;
+    } else {
+      map[id] = graph_copy_node(to, graph, id, map);
+    }
+  }
+  to->span = graph->span;
+  graph_copy_outputs(to, graph, map);
+  return to;
+}
+
+Graph *pass_simplify(const Graph *graph, PassContext *context) {
+  uint32_t rewrites = 0;
+  Graph *simple = sweep(graph, context, &rewrites);
+  for (int count = 1; rewrites > 0; count++) {
+    if (count == SWEEP_LIMIT) {
+      pass_explain(context, "stopped after %d sweeps with %u rewrites in the last", SWEEP_LIMIT, rewrites);
+      break;
+    }
+    simple = sweep(simple, context, &rewrites);
+  }
+  return simple;
+}
