@@ -208,7 +208,6 @@ static void attribute_own(Arena *arena, AttributeKind kind, Attribute *attribute
 }
 
 static NodeId node_append(Graph *graph, Node node) {
-  if (graph->node_count >= GRAPH_MAX_NODES) guard_bug("a graph has at most %d nodes", GRAPH_MAX_NODES);
   node.operand = arena_copy(graph->arena, node.operand, node.operand_count * sizeof(NodeId));
   const OpInfo *info = op_info(node.op);
   for (uint8_t k = 0; k < info->attribute_count; k++) {
@@ -248,6 +247,10 @@ static NodeId node_add(Graph *graph, MergeKind merge, OpCode op, const NodeId *o
     }
   }
   if (existing && merge == MERGE) return existing;
+  if (graph->node_count >= GRAPH_MAX_NODES) {
+    *out_message = "the graph has too many nodes";
+    return NODE_NONE;
+  }
   NodeId id = node_append(graph, node);
   bool found_later = merge != CLONE || op_is_named_leaf(op);
   if (found_later && !existing) hash_insert(graph, hash, id);

@@ -44,3 +44,37 @@ OpCode op_by_name(const char *name) {
   }
   return OP_NONE;
 }
+
+static const char *const lowering_names[] = {
+    [LOWER_LEAF] = "leaf", [LOWER_VIEW] = "view",         [LOWER_MAP] = "map",  [LOWER_CONTRACT] = "contract",
+    [LOWER_SCAN] = "scan", [LOWER_SPECTRAL] = "spectral", [LOWER_HOST] = "host"};
+
+const char *lowering_name(LoweringKind kind) {
+  ASSERT(kind >= LOWER_LEAF && kind <= LOWER_HOST);
+  return lowering_names[kind];
+}
+
+void ops_describe(Text *out) {
+  static const char *const kind_name[] = {[ATTRIBUTE_INTEGER] = "integer",
+                                          [ATTRIBUTE_REAL] = "number",
+                                          [ATTRIBUTE_TEXT] = "text",
+                                          [ATTRIBUTE_INTEGERS] = "integers",
+                                          [ATTRIBUTE_DIMS] = "extents"};
+  text_puts(out, "| op | operands | attributes | becomes | meaning |\n|---|---|---|---|---|\n");
+  for (int op = OP_NONE + 1; op < OP_COUNT; op++) {
+    const OpInfo *row = &info[op];
+    text_print(out, "| `%s` | %u", row->name, row->operands_min);
+    if (row->operands_max == OPERANDS_ANY) {
+      text_puts(out, " or more");
+    } else if (row->operands_max != row->operands_min) {
+      text_print(out, " to %u", row->operands_max);
+    }
+    text_puts(out, " | ");
+    for (uint8_t k = 0; k < row->attribute_count; k++) {
+      text_print(out, "%s`%s`: %s", k ? ", " : "", row->attribute[k].name, kind_name[row->attribute[k].kind]);
+    }
+    text_print(out, " | %s | ", lowering_name(row->lowering));
+    for (const char *c = row->doc; *c; c++) text_print(out, *c == '|' ? "\\%c" : "%c", *c);
+    text_puts(out, " |\n");
+  }
+}

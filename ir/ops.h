@@ -52,7 +52,11 @@ typedef struct OpInfo {
 const OpInfo *op_info(OpCode op);
 /* OP_NONE where there is none of that name. */
 OpCode op_by_name(const char *name);
+const char *lowering_name(LoweringKind kind); /* "map", "contract", ... */
 bool op_is_elementwise(OpCode op); /* result and operands share one shape */
+
+/* The reference of all ops in Markdown, one entry a row of ops.def; docs/ir.md holds it. */
+void ops_describe(Text *out);
 
 /* Attribute slots, as ordered in ops.def. */
 enum {
