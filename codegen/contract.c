@@ -1,0 +1,402 @@
+#include "contract.h"
+
+#include "contract_plan.h"
+
+/* One item is a block of rows times a panel of columns. Its loops, outermost first:
+ *
+ *   for each depth block          only where the sum is long; partial sums wait in scratch
+ *     pack the right panel        where it pays: [depth][panel]
+ *     for each tile of rows       tiles of full height, then the remainder's
+ *       for each term             sums[row][vector] += broadcast(left) * right
+ *   for each row                  the epilogue, unless it ran on the registers of each tile
+ *
+ * Every sum runs over its terms in order from 0, wherever it is cut, so the cuts do not show in the bits. */
+
+enum { MAX_VECTORS = 8, MAX_ROWS = 14, MAX_SUMS = 64 };
+
+/* The item in progress. */
+typedef struct Block {
+  Emitter *e;
+  const ContractPlan *plan;
+  Place column[MAX_VECTORS]; /* item and column indices, mask */
+  int vectors;
+  LLVMValueRef row_begin, row_end;
+  LLVMValueRef depth_begin, depth_end; /* of the one reduced axis, where the depth is blocked */
+  LLVMValueRef panel, sums;            /* scratch */
+} Block;
+
+typedef struct Tile {
+  LLVMValueRef row; /* of its first row */
+  int rows;
+  LLVMValueRef left[MAX_VECTORS], right[MAX_VECTORS]; /* addresses of the first term, where affine */
+  LLVMValueRef row_step;                              /* left: from row to row */
+  LLVMValueRef sum[MAX_SUMS];                         /* [row][vector] */
+} Tile;
+
+/* Indices and offsets at a term. */
+typedef struct Term {
+  LLVMValueRef index[KERNEL_MAX_AXES];
+  LLVMValueRef left, right; /* element offsets from the first term */
+  LLVMValueRef flat;        /* number of the term within the packed panel */
+} Term;
+
+static bool is_vector(const Block *b) { return b->plan->vector_axis != NO_AXIS; }
+static LLVMValueRef zero_sum(const Block *b) { return is_vector(b) ? b->e->zeros : emit_f32(b->e, 0); }
+
+static AxisMask axis_bit(int axis) { return axis == NO_AXIS ? 0 : 1u << axis; }
+
+static AxisMask reduced_bits(const ContractPlan *plan) {
+  AxisMask mask = 0;
+  for (uint32_t k = 0; k < plan->reduced_count; k++) mask |= 1u << plan->reduced_axis[k];
+  return mask;
+}
+
+/* Vector v of the panel in a row of `stride` elements of scratch. */
+static LLVMValueRef scratch_element(const Block *b, LLVMValueRef base, LLVMValueRef row, int v) {
+  Emitter *e = b->e;
+  LLVMValueRef index = emit_multiply_i64(e, row, emit_i64(e, b->plan->panel));
+  return emit_element(e, base, emit_add_i64(e, index, emit_i64(e, (int64_t)v * b->plan->lanes)));
+}
+
+static LLVMValueRef load_scratch(const Block *b, LLVMValueRef pointer) {
+  return is_vector(b) ? emit_load_vector(b->e, pointer, NULL) : emit_load_scalar(b->e, pointer);
+}
+
+static void store_scratch(const Block *b, LLVMValueRef value, LLVMValueRef pointer) {
+  if (is_vector(b)) emit_store_vector(b->e, emit_splat(b->e, value), pointer, NULL);
+  else emit_store_scalar(b->e, value, pointer);
+}
+
+/* --- one term ------------------------------------------------------------------------------------------------ */
+
+/* The place of a row (NULL: no row) and vector at a term. */
+static void enter_term(const Block *b, Place *place, int v, LLVMValueRef row, const Term *term) {
+  const ContractPlan *plan = b->plan;
+  place_enter(b->e, place, &b->column[v], axis_bit(plan->row_axis) | reduced_bits(plan));
+  if (plan->row_axis != NO_AXIS) place->index[plan->row_axis] = row ? row : emit_i64(b->e, 0);
+  for (uint32_t k = 0; k < plan->reduced_count; k++)
+    place->index[plan->reduced_axis[k]] = term->index[plan->reduced_axis[k]];
+}
+
+static bool right_is_direct(const ContractPlan *plan) {
+  return plan->vector_axis != NO_AXIS && access_is_affine(plan->right) && dim_is(plan->right->stride[plan->vector_axis], 1);
+}
+
+/* Left elements at an address of their own: one scalar a row. */
+static bool left_is_direct(const ContractPlan *plan) {
+  return access_is_affine(plan->left) && (plan->vector_axis == NO_AXIS || !access_varies(plan->left, plan->vector_axis));
+}
+
+static LLVMValueRef load_right(const Block *b, const Tile *tile, const Term *term, int v) {
+  Emitter *e = b->e;
+  if (b->plan->packed) return load_scratch(b, scratch_element(b, b->panel, term->flat, v));
+  if (right_is_direct(b->plan))
+    return emit_load_vector(e, emit_element(e, tile->right[v], term->right), b->column[v].mask);
+  Place place;
+  enter_term(b, &place, v, NULL, term);
+  return emit_load(e, &place, b->plan->right);
+}
+
+static LLVMValueRef load_left(const Block *b, const Tile *tile, const Term *term, int row, int v) {
+  Emitter *e = b->e;
+  if (left_is_direct(b->plan)) {
+    LLVMValueRef step = emit_multiply_i64(e, tile->row_step, emit_i64(e, row));
+    return emit_load_scalar(e, emit_element(e, emit_element(e, tile->left[0], term->left), step));
+  }
+  Place place;
+  enter_term(b, &place, v, emit_add_i64(e, tile->row, emit_i64(e, row)), term);
+  return emit_load(e, &place, b->plan->left);
+}
+
+static void emit_term(const Block *b, Tile *tile, const Term *term) {
+  Emitter *e = b->e;
+  LLVMValueRef right[MAX_VECTORS];
+  bool shared = !is_vector(b) || !access_varies(b->plan->left, b->plan->vector_axis);
+  for (int v = 0; v < b->vectors; v++) right[v] = load_right(b, tile, term, v);
+  for (int r = 0; r < tile->rows; r++) {
+    LLVMValueRef left = NULL;
+    for (int v = 0; v < b->vectors; v++) {
+      if (v == 0 || !shared) left = load_left(b, tile, term, r, v);
+      LLVMValueRef *sum = &tile->sum[r * b->vectors + v];
+      *sum = is_vector(b) ? emit_fma(e, emit_splat(e, left), emit_splat(e, right[v]), *sum)
+                          : emit_fma(e, left, right[v], *sum);
+    }
+  }
+}
+
+/* --- the loops over terms ------------------------------------------------------------------------------------ */
+
+static Term first_term(const Block *b) {
+  LLVMValueRef zero = emit_i64(b->e, 0);
+  Term term = {.left = zero, .right = zero, .flat = zero};
+  for (uint32_t k = 0; k < b->plan->reduced_count; k++) term.index[b->plan->reduced_axis[k]] = zero;
+  return term;
+}
+
+/* Opens the loop over reduced axis number k and moves `term` to its index. */
+static void term_loop_begin(const Block *b, Loop *loop, uint32_t k) {
+  Emitter *e = b->e;
+  const LoopAxis *axis = &b->plan->kernel.axis[b->plan->reduced_axis[k]];
+  LLVMValueRef begin = b->depth_begin ? b->depth_begin : emit_i64(e, 0);
+  loop_begin(e, loop, begin, b->depth_end ? b->depth_end : emit_dim(e, axis->extent), 1);
+}
+
+static Term term_advance(const Block *b, const Loop *loop, uint32_t k, const Term *term) {
+  Emitter *e = b->e;
+  const ContractPlan *plan = b->plan;
+  int axis = plan->reduced_axis[k];
+  LLVMValueRef index = loop->index;
+  Term inner = *term;
+  inner.index[axis] = index;
+  inner.left = emit_add_i64(e, term->left, emit_multiply_i64(e, index, emit_dim(e, plan->left->stride[axis])));
+  inner.right = emit_add_i64(e, term->right, emit_multiply_i64(e, index, emit_dim(e, plan->right->stride[axis])));
+  if (!plan->packed) return inner;
+  if (b->depth_begin) inner.flat = LLVMBuildSub(e->builder, index, b->depth_begin, "");
+  else inner.flat = emit_add_i64(e, emit_multiply_i64(e, term->flat, emit_dim(e, plan->kernel.axis[axis].extent)), index);
+  return inner;
+}
+
+static void emit_terms(const Block *b, Tile *tile, uint32_t k, const Term *term) {
+  if (k == b->plan->reduced_count) {
+    emit_term(b, tile, term);
+    return;
+  }
+  int sums = tile->rows * b->vectors;
+  Loop loop;
+  term_loop_begin(b, &loop, k);
+  for (int s = 0; s < sums; s++) tile->sum[s] = loop_carry(b->e, &loop, tile->sum[s]);
+  Term inner = term_advance(b, &loop, k, term);
+  emit_terms(b, tile, k + 1, &inner);
+  for (int s = 0; s < sums; s++) loop.next[s] = tile->sum[s];
+  loop_end(b->e, &loop);
+  for (int s = 0; s < sums; s++) tile->sum[s] = loop.carried[s];
+}
+
+/* Copies the right operand's panel to scratch. */
+static void emit_packing(const Block *b, uint32_t k, const Term *term) {
+  Emitter *e = b->e;
+  if (k < b->plan->reduced_count) {
+    Loop loop;
+    term_loop_begin(b, &loop, k);
+    Term inner = term_advance(b, &loop, k, term);
+    emit_packing(b, k + 1, &inner);
+    loop_end(e, &loop);
+    return;
+  }
+  for (int v = 0; v < b->vectors; v++) {
+    Place place;
+    enter_term(b, &place, v, NULL, term);
+    store_scratch(b, emit_load(e, &place, b->plan->right), scratch_element(b, b->panel, term->flat, v));
+  }
+}
+
+/* --- the epilogue -------------------------------------------------------------------------------------------- */
+
+/* Places of the panel's columns, with what the epilogue needs and is the same in all rows. */
+static void enter_columns(const Block *b, Place *columns) {
+  const Kernel *kernel = &b->plan->kernel;
+  for (int v = 0; v < b->vectors; v++) {
+    place_enter(b->e, &columns[v], &b->column[v], 0);
+    for (uint32_t k = 0; k < kernel->store_count; k++) emit_invariants(b->e, &columns[v], kernel->store[k].expr);
+  }
+}
+
+/* Expressions and stores of one row, given its finished sums. */
+static void emit_epilogue(const Block *b, const Place *columns, LLVMValueRef row, const LLVMValueRef *sums) {
+  const Kernel *kernel = &b->plan->kernel;
+  for (int v = 0; v < b->vectors; v++) {
+    Place place;
+    place_enter(b->e, &place, &columns[v], axis_bit(b->plan->row_axis));
+    if (b->plan->row_axis != NO_AXIS) place.index[b->plan->row_axis] = row;
+    for (uint32_t k = 0; k < kernel->expr_count; k++)
+      if (kernel->expr[k].kind == EXPR_PRODUCT) place_set_value(&place, k, sums[v]);
+    for (uint32_t k = 0; k < kernel->store_count; k++) emit_store(b->e, &place, k);
+  }
+}
+
+static void emit_block_epilogue(const Block *b) {
+  Emitter *e = b->e;
+  Place columns[MAX_VECTORS];
+  LLVMValueRef sums[MAX_VECTORS];
+  enter_columns(b, columns);
+  Loop rows;
+  loop_begin(e, &rows, b->row_begin, b->row_end, 1);
+  LLVMValueRef row = LLVMBuildSub(e->builder, rows.index, b->row_begin, "");
+  for (int v = 0; v < b->vectors; v++) sums[v] = load_scratch(b, scratch_element(b, b->sums, row, v));
+  emit_epilogue(b, columns, rows.index, sums);
+  loop_end(e, &rows);
+}
+
+/* --- tiles --------------------------------------------------------------------------------------------------- */
+
+static void set_addresses(const Block *b, Tile *tile) {
+  Emitter *e = b->e;
+  const ContractPlan *plan = b->plan;
+  Term term = first_term(b);
+  Place place;
+  if (left_is_direct(plan)) {
+    enter_term(b, &place, 0, tile->row, &term);
+    tile->left[0] = emit_element(e, e->slot[plan->left->slot], emit_address(e, &place, plan->left));
+    tile->row_step = plan->row_axis == NO_AXIS ? emit_i64(e, 0) : emit_dim(e, plan->left->stride[plan->row_axis]);
+  }
+  if (plan->packed || !right_is_direct(plan)) return;
+  for (int v = 0; v < b->vectors; v++) {
+    enter_term(b, &place, v, tile->row, &term);
+    tile->right[v] = emit_element(e, e->slot[plan->right->slot], emit_address(e, &place, plan->right));
+  }
+}
+
+static void emit_tile(const Block *b, LLVMValueRef row, int rows) {
+  Emitter *e = b->e;
+  Tile tile = {.row = row, .rows = rows};
+  LLVMValueRef first = LLVMBuildSub(e->builder, row, b->row_begin, "");
+  LLVMValueRef place[MAX_SUMS];
+  for (int s = 0; s < rows * b->vectors; s++) {
+    tile.sum[s] = zero_sum(b);
+    if (b->plan->direct) continue;
+    LLVMValueRef at = emit_add_i64(e, first, emit_i64(e, s / b->vectors));
+    place[s] = scratch_element(b, b->sums, at, s % b->vectors);
+    if (b->plan->depth_block) tile.sum[s] = load_scratch(b, place[s]);
+  }
+  set_addresses(b, &tile);
+  Term term = first_term(b);
+  emit_terms(b, &tile, 0, &term);
+  if (!b->plan->direct) {
+    for (int s = 0; s < rows * b->vectors; s++) store_scratch(b, tile.sum[s], place[s]);
+    return;
+  }
+  Place columns[MAX_VECTORS];
+  enter_columns(b, columns);
+  for (int r = 0; r < rows; r++)
+    emit_epilogue(b, columns, emit_add_i64(e, row, emit_i64(e, r)), &tile.sum[r * b->vectors]);
+}
+
+/* Tiles of each height in turn, as many as fit in what is left of the block. */
+static void emit_tiles(const Block *b) {
+  Emitter *e = b->e;
+  LLVMValueRef row = b->row_begin;
+  for (uint32_t k = 0; k < b->plan->size_count; k++) {
+    int rows = b->plan->size[k];
+    LLVMValueRef last = LLVMBuildSub(e->builder, b->row_end, emit_i64(e, rows - 1), "");
+    Loop loop;
+    loop_begin(e, &loop, row, last, rows);
+    LLVMValueRef next = loop_carry(e, &loop, row);
+    loop.next[0] = emit_add_i64(e, next, emit_i64(e, rows));
+    emit_tile(b, loop.index, rows);
+    loop_end(e, &loop);
+    row = loop.carried[0];
+  }
+}
+
+static void emit_panel_and_tiles(const Block *b) {
+  if (b->plan->packed) {
+    Term term = first_term(b);
+    emit_packing(b, 0, &term);
+  }
+  emit_tiles(b);
+}
+
+static void clear_sums(const Block *b) {
+  Emitter *e = b->e;
+  Loop rows;
+  loop_begin(e, &rows, emit_i64(e, 0), LLVMBuildSub(e->builder, b->row_end, b->row_begin, ""), 1);
+  for (int v = 0; v < b->vectors; v++) store_scratch(b, zero_sum(b), scratch_element(b, b->sums, rows.index, v));
+  loop_end(e, &rows);
+}
+
+static void emit_block(Block *b) {
+  Emitter *e = b->e;
+  const ContractPlan *plan = b->plan;
+  if (!plan->depth_block) {
+    emit_panel_and_tiles(b);
+  } else {
+    clear_sums(b);
+    LLVMValueRef depth = emit_dim(e, plan->kernel.axis[plan->reduced_axis[0]].extent);
+    Loop loop;
+    loop_begin(e, &loop, emit_i64(e, 0), depth, plan->depth_block);
+    b->depth_begin = loop.index;
+    b->depth_end = emit_minimum_i64(e, emit_add_i64(e, loop.index, emit_i64(e, plan->depth_block)), depth);
+    emit_panel_and_tiles(b);
+    loop_end(e, &loop);
+    b->depth_begin = b->depth_end = NULL;
+  }
+  if (!plan->direct) emit_block_epilogue(b);
+}
+
+/* --- items --------------------------------------------------------------------------------------------------- */
+
+/* The block with `vectors` vectors of columns from `column` on, of which the first `whole` lie within the axis. */
+static void emit_columns(Block *b, const Place *item, LLVMValueRef column, int vectors, int whole) {
+  Emitter *e = b->e;
+  int axis = b->plan->vector_axis;
+  b->vectors = vectors;
+  for (int v = 0; v < vectors; v++) {
+    place_enter(e, &b->column[v], item, axis_bit(axis));
+    if (axis == NO_AXIS) continue;
+    LLVMValueRef first = emit_add_i64(e, column, emit_i64(e, (int64_t)v * b->plan->lanes));
+    place_set_vector(e, &b->column[v], axis, first, v < whole);
+  }
+  emit_block(b);
+}
+
+/* Panels within the axis and the one across its end have code of their own, each where there is one. */
+static void emit_item_panels(Block *b, const Place *item, LLVMValueRef tile) {
+  Emitter *e = b->e;
+  const ContractPlan *plan = b->plan;
+  int vectors = plan->vectors, lanes = plan->lanes;
+  if (plan->vector_axis == NO_AXIS) {
+    emit_columns(b, item, emit_i64(e, 0), 1, 1);
+    return;
+  }
+  Dim extent = plan->kernel.axis[plan->vector_axis].extent;
+  LLVMValueRef column = emit_multiply_i64(e, tile, emit_i64(e, plan->panel));
+  int64_t rest = dim_is_constant(extent) ? extent.factor % plan->panel : plan->panel - 1;
+  int tail = (int)((rest + lanes - 1) / lanes), whole = dim_is_constant(extent) ? (int)(rest / lanes) : 0;
+  if (rest == 0) {
+    emit_columns(b, item, column, vectors, vectors);
+  } else if (dim_is_constant(extent) && extent.factor < plan->panel) {
+    emit_columns(b, item, column, tail, whole);
+  } else {
+    LLVMValueRef end = emit_add_i64(e, column, emit_i64(e, plan->panel));
+    Branch branch;
+    branch_begin(e, &branch, LLVMBuildICmp(e->builder, LLVMIntSLE, end, emit_dim(e, extent), ""));
+    emit_columns(b, item, column, vectors, vectors);
+    branch_end(e, &branch);
+    branch_begin(e, &branch, LLVMBuildICmp(e->builder, LLVMIntSGT, end, emit_dim(e, extent), ""));
+    emit_columns(b, item, column, tail, whole);
+    branch_end(e, &branch);
+  }
+}
+
+KernelWork contract_work(const Kernel *kernel, const Target *target, int lanes) {
+  Arena *arena = arena_create();
+  ContractPlan plan;
+  contract_plan(kernel, target, lanes, arena, &plan);
+  arena_destroy(arena);
+  return plan.work;
+}
+
+void contract_emit(Session *session, const Kernel *kernel, const char *name) {
+  ContractPlan plan;
+  contract_plan(kernel, &session->target, session->lanes, session->arena, &plan);
+  Emitter e;
+  emitter_begin(&e, session, &plan.kernel, name);
+  Block b = {.e = &e, .plan = &plan, .panel = e.scratch};
+  b.sums = emit_element(&e, e.scratch, emit_i64(&e, (int64_t)plan.sums_offset / 4));
+  Loop items;
+  LLVMValueRef tile[KERNEL_MAX_AXES];
+  loop_begin(&e, &items, e.begin, e.end, 1);
+  emit_item(&e, &plan.work, items.index, tile);
+  Place item;
+  place_begin(&e, &item);
+  for (int axis = 0; axis < (int)plan.kernel.axis_count; axis++)
+    if (plan.kernel.axis[axis].role == AXIS_PARALLEL) item.index[axis] = emit_i64(&e, 0);
+  for (uint32_t k = 0; k < plan.item_count; k++) item.index[plan.item_axis[k]] = tile[k];
+  uint32_t row_part = plan.item_count;
+  LLVMValueRef rows = plan.row_axis == NO_AXIS ? emit_i64(&e, 1) : emit_dim(&e, plan.kernel.axis[plan.row_axis].extent);
+  b.row_begin = emit_multiply_i64(&e, tile[row_part], emit_i64(&e, plan.block_rows));
+  b.row_end = emit_minimum_i64(&e, emit_add_i64(&e, b.row_begin, emit_i64(&e, plan.block_rows)), rows);
+  emit_item_panels(&b, &item, tile[row_part + 1]);
+  loop_end(&e, &items);
+  emitter_end(&e);
+}
