@@ -41,7 +41,7 @@ typedef struct Term {
 } Term;
 
 static bool is_vector(const Block *b) { return b->plan->vector_axis != NO_AXIS; }
-static LLVMValueRef zero_sum(const Block *b) { return is_vector(b) ? b->e->zeros : emit_f32(b->e, 0); }
+static LLVMValueRef zero_sum(const Block *b) { return is_vector(b) ? emit_f32_vector(b->e, 0) : emit_f32(b->e, 0); }
 
 static AxisMask axis_bit(int axis) { return axis == NO_AXIS ? 0 : 1u << axis; }
 
