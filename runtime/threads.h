@@ -1,10 +1,10 @@
 /* A pool of threads that runs the items of a kernel: the simba_executor of abi.h.
  *
- * A pool of n is the calling thread (worker 0) and n - 1 threads of its own. Worker w gets the items
- * [items * w / n, items * (w + 1) / n): a division that depends on nothing else, though results must not depend on it
- * (abi.h). A launch forks and joins in about a microsecond: waiting threads spin for some microseconds, then sleep, so
- * an idle pool costs nothing. One caller at a time; a kernel must not launch on the pool that runs it. Workers leave
- * the floating-point mode alone (kernels set and restore theirs). */
+ * A pool of n is the calling thread (worker 0) and n - 1 threads of its own. Worker w gets the w-th of n contiguous
+ * shares of the items, which differ by one item at most; results must not depend on that (abi.h). A launch forks and
+ * joins in about a microsecond: waiting threads spin for some microseconds, then sleep, so an idle pool costs nothing.
+ * One caller at a time; a kernel must not launch on the pool that runs it. Workers leave the floating-point mode alone
+ * (kernels set and restore theirs) and take no signals. */
 #ifndef SIMBA_THREADS_H
 #define SIMBA_THREADS_H
 

@@ -1,0 +1,190 @@
+#include "file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- Reading ---- */
+
+static simba_status read_stream(FILE *stream, const char *path, char **out_bytes, size_t *out_size,
+                                simba_error *error) {
+  struct stat status;
+  if (fstat(fileno(stream), &status)) return error_set_system(error, path, "read", errno);
+  if (S_ISDIR(status.st_mode)) return error_set_system(error, path, "read", EISDIR);
+  /* The size is a first guess only: pipes have none, and a file may grow while it is read. */
+  size_t capacity = S_ISREG(status.st_mode) && status.st_size > 0 ? (size_t)status.st_size + 2 : 65536, size = 0;
+  char *bytes = memory_allocate(capacity, 1);
+  if (!bytes) return error_set(error, SIMBA_OUT_OF_MEMORY, "%s: out of memory for %zu bytes", path, capacity);
+  for (size_t got; (got = fread(bytes + size, 1, capacity - 1 - size, stream)) > 0;) {
+    size += got;
+    if (size + 1 < capacity) continue;
+    char *larger = capacity < PTRDIFF_MAX / 2 ? realloc(bytes, capacity * 2) : NULL;
+    if (!larger) {
+      free(bytes);
+      return error_set(error, SIMBA_OUT_OF_MEMORY, "%s: out of memory for %zu bytes", path, capacity * 2);
+    }
+    bytes = larger;
+    capacity *= 2;
+  }
+  if (ferror(stream)) {
+    free(bytes);
+    return error_set_system(error, path, "read", errno);
+  }
+  bytes[size] = 0;
+  *out_bytes = bytes;
+  *out_size = size;
+  return SIMBA_OK;
+}
+
+simba_status file_read(const char *path, char **out_bytes, size_t *out_size, simba_error *error) {
+  FILE *stream = fopen(path, "rbe");
+  if (!stream) return error_set_system(error, path, "open", errno);
+  simba_status status = read_stream(stream, path, out_bytes, out_size, error);
+  fclose(stream);
+  return status;
+}
+
+/* ---- Atomic writing ---- */
+
+struct AtomicFile {
+  int descriptor;
+  char *path, *temporary;
+};
+
+static void atomic_file_free(AtomicFile *file) {
+  if (file->descriptor >= 0) close(file->descriptor);
+  free(file->path);
+  free(file->temporary);
+  free(file);
+}
+
+/* Between our open and our lock another writer may have renamed the file we opened to its final name: then we hold a
+ * published file and must try again. 0, or an errno. */
+static int open_locked(const char *path, int *out_descriptor) {
+  for (;;) {
+    int descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (descriptor < 0) return errno;
+    struct stat ours, there;
+    if (flock(descriptor, LOCK_EX | LOCK_NB)) {
+      int failure = errno == EWOULDBLOCK ? EBUSY : errno;
+      close(descriptor);
+      return failure;
+    }
+    if (fstat(descriptor, &ours) == 0 && stat(path, &there) == 0 && ours.st_ino == there.st_ino &&
+        ours.st_dev == there.st_dev) {
+      if (ftruncate(descriptor, 0)) {
+        int failure = errno;
+        close(descriptor);
+        return failure;
+      }
+      *out_descriptor = descriptor;
+      return 0;
+    }
+    close(descriptor);
+  }
+}
+
+simba_status atomic_file_open(const char *path, AtomicFile **out_file, simba_error *error) {
+  AtomicFile *file = calloc(1, sizeof *file);
+  if (!file) return error_set_memory(error, path);
+  file->descriptor = -1;
+  file->path = text_copy(path);
+  file->temporary = memory_allocate(strlen(path) + sizeof ".tmp", 1);
+  if (!file->path || !file->temporary) {
+    atomic_file_free(file);
+    return error_set_memory(error, path);
+  }
+  sprintf(file->temporary, "%s.tmp", path);
+  int failure = open_locked(file->temporary, &file->descriptor);
+  if (failure) {
+    atomic_file_free(file);
+    if (failure == EBUSY) return error_set(error, SIMBA_IO_ERROR, "%s: another process is writing this file", path);
+    return error_set_system(error, path, "write", failure);
+  }
+  *out_file = file;
+  return SIMBA_OK;
+}
+
+simba_status atomic_file_write(AtomicFile *file, const void *bytes, size_t size, simba_error *error) {
+  const char *at = bytes;
+  while (size > 0) {
+    ssize_t written = write(file->descriptor, at, size < (1u << 30) ? size : (1u << 30));
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return error_set_system(error, file->path, "write", written < 0 ? errno : EIO);
+    at += written;
+    size -= (size_t)written;
+  }
+  return SIMBA_OK;
+}
+
+/* The rename itself must survive a crash, so the folder's entry is synced too. 0, or an errno. */
+static int sync_folder(const char *path) {
+  char *folder = text_copy(path);
+  if (!folder) return ENOMEM;
+  char *slash = strrchr(folder, '/');
+  if (slash == folder) slash++;
+  if (slash) *slash = 0;
+  int descriptor = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  free(folder);
+  if (descriptor < 0) return errno;
+  int failure = fsync(descriptor) && errno != EINVAL ? errno : 0; /* EINVAL: a file system that cannot sync folders */
+  close(descriptor);
+  return failure;
+}
+
+simba_status atomic_file_commit(AtomicFile *file, simba_error *error) {
+  int failure = 0;
+  if (fsync(file->descriptor) && errno != EINVAL) failure = errno;
+  if (!failure && rename(file->temporary, file->path)) failure = errno;
+  if (failure) {
+    error_set_system(error, file->path, "write", failure);
+    atomic_file_abandon(file);
+    return failure == ENOMEM ? SIMBA_OUT_OF_MEMORY : SIMBA_IO_ERROR;
+  }
+  failure = sync_folder(file->path);
+  simba_status status = failure ? error_set_system(error, file->path, "sync the folder of", failure) : SIMBA_OK;
+  atomic_file_free(file);
+  return status;
+}
+
+void atomic_file_abandon(AtomicFile *file) {
+  if (!file) return;
+  unlink(file->temporary);
+  atomic_file_free(file);
+}
+
+simba_status file_write(const char *path, const void *bytes, size_t size, simba_error *error) {
+  AtomicFile *file;
+  simba_status status = atomic_file_open(path, &file, error);
+  if (status) return status;
+  status = atomic_file_write(file, bytes, size, error);
+  if (status) {
+    atomic_file_abandon(file);
+    return status;
+  }
+  return atomic_file_commit(file, error);
+}
+
+simba_status folder_create(const char *path, simba_error *error) {
+  char *part = text_copy(path);
+  if (!part) return error_set_memory(error, path);
+  int failure = 0;
+  for (char *at = part + 1; !failure && *part; at++) {
+    if (*at && *at != '/') continue;
+    char separator = *at;
+    *at = 0;
+    if (mkdir(part, 0777) && errno != EEXIST) failure = errno;
+    *at = separator;
+    if (!separator) break;
+  }
+  free(part);
+  struct stat status;
+  if (!failure && stat(path, &status)) failure = errno;
+  if (!failure && !S_ISDIR(status.st_mode)) failure = ENOTDIR;
+  return failure ? error_set_system(error, path, "create the folder", failure) : SIMBA_OK;
+}

@@ -1,0 +1,106 @@
+#include "status.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+uint32_t simba_interface_version(void) { return SIMBA_INTERFACE_VERSION; }
+
+const char *simba_status_name(simba_status status) {
+  switch (status) {
+    case SIMBA_OK: return "ok";
+    case SIMBA_INVALID_ARGUMENT: return "invalid argument";
+    case SIMBA_MODEL_ERROR: return "model error";
+    case SIMBA_DATA_ERROR: return "data error";
+    case SIMBA_IO_ERROR: return "input or output failed";
+    case SIMBA_OUT_OF_MEMORY: return "out of memory";
+    case SIMBA_INTERRUPTED: return "interrupted";
+    case SIMBA_NOT_FINITE: return "not a finite number";
+    case SIMBA_BUG: return "internal error";
+  }
+  return "unknown status";
+}
+
+/* `length` is what the text needed; what did not fit ends in "..." without splitting a UTF-8 character. */
+static void message_cut(char *message, size_t length) {
+  if (length < SIMBA_MESSAGE_SIZE) return;
+  size_t end = SIMBA_MESSAGE_SIZE - sizeof "...";
+  while (end > 0 && ((unsigned char)message[end] & 0xC0) == 0x80) end--;
+  memcpy(message + end, "...", sizeof "...");
+}
+
+simba_status error_set(simba_error *error, simba_status status, const char *format, ...) {
+  if (!error) return status;
+  error->status = status;
+  va_list arguments;
+  va_start(arguments, format);
+  int length = vsnprintf(error->message, sizeof error->message, format, arguments);
+  va_end(arguments);
+  message_cut(error->message, length < 0 ? 0 : (size_t)length);
+  return status;
+}
+
+simba_status error_set_system(simba_error *error, const char *path, const char *action, int error_number) {
+  char reason[128];
+  snprintf(reason, sizeof reason, "%s", strerrordesc_np(error_number) ? strerrordesc_np(error_number) : "unknown error");
+  return error_set(error, error_number == ENOMEM ? SIMBA_OUT_OF_MEMORY : SIMBA_IO_ERROR, "%s: cannot %s: %s", path,
+                   action, reason);
+}
+
+simba_status error_set_memory(simba_error *error, const char *purpose) {
+  return error_set(error, SIMBA_OUT_OF_MEMORY, "out of memory for %s", purpose);
+}
+
+simba_status error_prefix(simba_error *error, simba_status status, const char *format, ...) {
+  if (!error) return status;
+  char message[SIMBA_MESSAGE_SIZE];
+  memcpy(message, error->message, sizeof message);
+  va_list arguments;
+  va_start(arguments, format);
+  int length = vsnprintf(error->message, sizeof error->message, format, arguments);
+  va_end(arguments);
+  if (length < 0) length = 0;
+  size_t used = (size_t)length < sizeof error->message ? (size_t)length : sizeof error->message - 1;
+  int rest = snprintf(error->message + used, sizeof error->message - used, "%s", message);
+  message_cut(error->message, (size_t)length + (rest < 0 ? 0 : (size_t)rest));
+  return status;
+}
+
+void error_clear(simba_error *error) {
+  if (!error) return;
+  error->status = SIMBA_OK;
+  error->message[0] = 0;
+}
+
+void *memory_allocate(size_t count, size_t size) {
+  size_t bytes;
+  if (__builtin_mul_overflow(count, size, &bytes) || bytes > PTRDIFF_MAX) return NULL;
+  return malloc(bytes ? bytes : 1);
+}
+
+void *memory_allocate_aligned(size_t count, size_t size) {
+  size_t bytes;
+  if (__builtin_mul_overflow(count, size, &bytes) || bytes > PTRDIFF_MAX - 64) return NULL;
+  bytes = (bytes + 63) & ~(size_t)63;
+  void *block = aligned_alloc(64, bytes ? bytes : 64);
+  if (block) memset(block, 0, bytes);
+  return block;
+}
+
+char *text_copy(const char *text) {
+  if (!text) return NULL;
+  size_t size = strlen(text) + 1;
+  char *copy = malloc(size);
+  if (copy) memcpy(copy, text, size);
+  return copy;
+}
+
+int32_t processor_count(void) {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set)) return 1;
+  int count = CPU_COUNT(&set);
+  return count > 0 ? count : 1;
+}

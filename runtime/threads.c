@@ -1,0 +1,202 @@
+#include "threads.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+  SPINS = 2000, /* pauses before a waiting thread sleeps: some 20 us, longer than the gaps between launches */
+  MAX_THREADS = 1024
+};
+
+typedef struct Worker {
+  struct ThreadPool *pool;
+  int32_t index;
+  pthread_t thread;
+} Worker;
+
+/* `launch` is raised once for every job; workers wait for it to change. `pending` counts workers that are not done
+ * with the job; the caller waits for 0. Both sides spin first. Who sleeps announces it before looking once more, and who
+ * changes a counter looks for sleepers after it: with sequentially consistent accesses one of the two sees the other.
+ * The counters are on cache lines of their own. */
+struct ThreadPool {
+  simba_executor executor; /* first: run() finds the pool through it */
+  Worker *worker;          /* [workers]; 0 is the caller and has no thread */
+  int32_t started;         /* threads that run */
+  LaunchHook *hook;
+  void *hook_context;
+  /* The job; written before `launch` is raised. */
+  simba_kernel *kernel;
+  const simba_call *call;
+  void *const *arguments;
+  char *scratch;
+  size_t scratch_bytes;
+  int64_t items;
+  bool quit;
+  pthread_mutex_t mutex; /* for sleeping only */
+  pthread_cond_t wake, done;
+  _Alignas(64) atomic_uint launch;
+  _Alignas(64) atomic_int pending;
+  _Alignas(64) atomic_int sleeping; /* workers that sleep */
+  atomic_bool caller_sleeping;
+};
+
+static inline void spin_pause(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+static void worker_run(ThreadPool *pool, int32_t index) {
+  int64_t workers = pool->executor.workers, items = pool->items;
+  int64_t share = items / workers, rest = items % workers;
+  int64_t begin = share * index + (index < rest ? index : rest);
+  int64_t end = begin + share + (index < rest);
+  if (begin < end) {
+    char *scratch = pool->scratch ? pool->scratch + (size_t)index * pool->scratch_bytes : NULL;
+    pool->kernel(pool->call, pool->arguments, scratch, begin, end);
+  }
+}
+
+static void wait_for_launch(ThreadPool *pool, unsigned seen) {
+  for (int i = 0; i < SPINS; i++) {
+    if (atomic_load_explicit(&pool->launch, memory_order_acquire) != seen) return;
+    spin_pause();
+  }
+  pthread_mutex_lock(&pool->mutex);
+  atomic_fetch_add(&pool->sleeping, 1);
+  while (atomic_load(&pool->launch) == seen) pthread_cond_wait(&pool->wake, &pool->mutex);
+  atomic_fetch_sub(&pool->sleeping, 1);
+  pthread_mutex_unlock(&pool->mutex);
+}
+
+static void wait_for_workers(ThreadPool *pool) {
+  for (int i = 0; i < SPINS; i++) {
+    if (!atomic_load_explicit(&pool->pending, memory_order_acquire)) return;
+    spin_pause();
+  }
+  pthread_mutex_lock(&pool->mutex);
+  atomic_store(&pool->caller_sleeping, true);
+  while (atomic_load(&pool->pending)) pthread_cond_wait(&pool->done, &pool->mutex);
+  atomic_store(&pool->caller_sleeping, false);
+  pthread_mutex_unlock(&pool->mutex);
+}
+
+static void launch_job(ThreadPool *pool) {
+  atomic_store(&pool->pending, pool->started);
+  atomic_fetch_add(&pool->launch, 1);
+  if (atomic_load(&pool->sleeping) == 0) return;
+  pthread_mutex_lock(&pool->mutex);
+  pthread_cond_broadcast(&pool->wake);
+  pthread_mutex_unlock(&pool->mutex);
+}
+
+static void report_done(ThreadPool *pool) {
+  if (atomic_fetch_sub(&pool->pending, 1) != 1 || !atomic_load(&pool->caller_sleeping)) return;
+  pthread_mutex_lock(&pool->mutex);
+  pthread_cond_signal(&pool->done);
+  pthread_mutex_unlock(&pool->mutex);
+}
+
+static void *worker_main(void *argument) {
+  Worker *worker = argument;
+  ThreadPool *pool = worker->pool;
+  for (unsigned seen = 0;; seen++) { /* a launch begins only when the one before is done, so none is missed */
+    wait_for_launch(pool, seen);
+    if (pool->quit) return NULL;
+    worker_run(pool, worker->index);
+    report_done(pool);
+  }
+}
+
+static int64_t clock_nanoseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void pool_run(simba_executor *self, simba_kernel *kernel, const simba_call *call, void *const *arguments,
+                     char *scratch, size_t scratch_bytes, int64_t items, int32_t launch) {
+  ThreadPool *pool = (ThreadPool *)self;
+  int64_t begin = pool->hook ? clock_nanoseconds() : 0;
+  if (items == 1 || self->workers == 1) {
+    if (items > 0) kernel(call, arguments, scratch, 0, items);
+  } else if (items > 0) {
+    pool->kernel = kernel;
+    pool->call = call;
+    pool->arguments = arguments;
+    pool->scratch = scratch;
+    pool->scratch_bytes = scratch_bytes;
+    pool->items = items;
+    launch_job(pool);
+    worker_run(pool, 0);
+    wait_for_workers(pool);
+  }
+  if (pool->hook) pool->hook(pool->hook_context, call, arguments, launch, items, clock_nanoseconds() - begin);
+}
+
+/* Workers inherit a mask that blocks every signal: Ctrl-C is the caller's. */
+static int start_workers(ThreadPool *pool) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int failure = 0;
+  for (int32_t i = 1; i < pool->executor.workers && !failure; i++) {
+    pool->worker[i] = (Worker){.pool = pool, .index = i};
+    failure = pthread_create(&pool->worker[i].thread, NULL, worker_main, &pool->worker[i]);
+    if (!failure) pool->started++;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return failure;
+}
+
+simba_status thread_pool_create(int32_t threads, ThreadPool **out_pool, simba_error *error) {
+  if (threads < 0 || threads > MAX_THREADS)
+    return error_set(error, SIMBA_INVALID_ARGUMENT, "%d threads: expected 1 to %d, or 0 for one a processor", threads,
+                     MAX_THREADS);
+  if (threads == 0) threads = processor_count();
+  ThreadPool *pool = memory_allocate_aligned(1, sizeof *pool);
+  if (!pool) return error_set_memory(error, "a thread pool");
+  pool->worker = memory_allocate((size_t)threads, sizeof *pool->worker);
+  if (!pool->worker) {
+    free(pool);
+    return error_set_memory(error, "a thread pool");
+  }
+  pool->executor = (simba_executor){.workers = threads, .run = pool_run};
+  pthread_mutex_init(&pool->mutex, NULL);
+  pthread_cond_init(&pool->wake, NULL);
+  pthread_cond_init(&pool->done, NULL);
+  int failure = start_workers(pool);
+  if (failure) {
+    thread_pool_destroy(pool);
+    return error_set(error, failure == EAGAIN ? SIMBA_OUT_OF_MEMORY : SIMBA_IO_ERROR, "cannot start %d threads: %s",
+                     threads, strerrordesc_np(failure));
+  }
+  *out_pool = pool;
+  return SIMBA_OK;
+}
+
+void thread_pool_destroy(ThreadPool *pool) {
+  if (!pool) return;
+  pool->quit = true;
+  launch_job(pool);
+  for (int32_t i = 1; i <= pool->started; i++) pthread_join(pool->worker[i].thread, NULL);
+  pthread_cond_destroy(&pool->done);
+  pthread_cond_destroy(&pool->wake);
+  pthread_mutex_destroy(&pool->mutex);
+  free(pool->worker);
+  free(pool);
+}
+
+simba_executor *thread_pool_executor(ThreadPool *pool) { return &pool->executor; }
+
+void thread_pool_set_hook(ThreadPool *pool, LaunchHook *hook, void *context) {
+  pool->hook = hook;
+  pool->hook_context = context;
+}
