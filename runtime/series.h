@@ -28,6 +28,7 @@ typedef struct Series {
   float *scaled;                                /* [rows, channels], standardised */
   char **warning;                               /* for the user: an unusual thing that was dealt with */
   size_t warning_count;
+  size_t load_warning_count; /* the first ones, which do not depend on the windows */
 } Series;
 
 /* Reads the file. SIMBA_IO_ERROR or SIMBA_DATA_ERROR with the place. */

@@ -11,15 +11,24 @@ uint32_t simba_interface_version(void) { return SIMBA_INTERFACE_VERSION; }
 
 const char *simba_status_name(simba_status status) {
   switch (status) {
-    case SIMBA_OK: return "ok";
-    case SIMBA_INVALID_ARGUMENT: return "invalid argument";
-    case SIMBA_MODEL_ERROR: return "model error";
-    case SIMBA_DATA_ERROR: return "data error";
-    case SIMBA_IO_ERROR: return "input or output failed";
-    case SIMBA_OUT_OF_MEMORY: return "out of memory";
-    case SIMBA_INTERRUPTED: return "interrupted";
-    case SIMBA_NOT_FINITE: return "not a finite number";
-    case SIMBA_BUG: return "internal error";
+    case SIMBA_OK:
+      return "ok";
+    case SIMBA_INVALID_ARGUMENT:
+      return "invalid argument";
+    case SIMBA_MODEL_ERROR:
+      return "model error";
+    case SIMBA_DATA_ERROR:
+      return "data error";
+    case SIMBA_IO_ERROR:
+      return "input or output failed";
+    case SIMBA_OUT_OF_MEMORY:
+      return "out of memory";
+    case SIMBA_INTERRUPTED:
+      return "interrupted";
+    case SIMBA_NOT_FINITE:
+      return "not a finite number";
+    case SIMBA_BUG:
+      return "internal error";
   }
   return "unknown status";
 }
@@ -45,7 +54,8 @@ simba_status error_set(simba_error *error, simba_status status, const char *form
 
 simba_status error_set_system(simba_error *error, const char *path, const char *action, int error_number) {
   char reason[128];
-  snprintf(reason, sizeof reason, "%s", strerrordesc_np(error_number) ? strerrordesc_np(error_number) : "unknown error");
+  snprintf(reason, sizeof reason, "%s",
+           strerrordesc_np(error_number) ? strerrordesc_np(error_number) : "unknown error");
   return error_set(error, error_number == ENOMEM ? SIMBA_OUT_OF_MEMORY : SIMBA_IO_ERROR, "%s: cannot %s: %s", path,
                    action, reason);
 }

@@ -20,9 +20,9 @@ typedef struct Worker {
 } Worker;
 
 /* `launch` is raised once for every job; workers wait for it to change. `pending` counts workers that are not done
- * with the job; the caller waits for 0. Both sides spin first. Who sleeps announces it before looking once more, and who
- * changes a counter looks for sleepers after it: with sequentially consistent accesses one of the two sees the other.
- * The counters are on cache lines of their own. */
+ * with the job; the caller waits for 0. Both sides spin first. Who sleeps announces it before looking once more, and
+ * who changes a counter looks for sleepers after it: with sequentially consistent accesses one of the two sees the
+ * other. The counters are on cache lines of their own. */
 struct ThreadPool {
   simba_executor executor; /* first: run() finds the pool through it */
   Worker *worker;          /* [workers]; 0 is the caller and has no thread */
