@@ -19,15 +19,23 @@ void place_enter(Emitter *e, Place *place, const Place *outer, AxisMask changes)
     if (!(e->kernel->expr[k].axes & changes)) place->value[k] = outer->value[k];
 }
 
+/* A lane number, or e->lanes where it is beyond: i32. */
+static LLVMValueRef clamp_lane(Emitter *e, LLVMValueRef lane) {
+  if (LLVMIsAConstantInt(lane)) {
+    int64_t value = LLVMConstIntGetSExtValue(lane);
+    return emit_i32(e, value < 0 ? 0 : value > e->lanes ? e->lanes : (int32_t)value);
+  }
+  LLVMValueRef bounds[] = {lane, emit_i64(e, 0)};
+  LLVMValueRef clamped = emit_minimum_i64(e, emit_intrinsic(e, INTRINSIC_SMAX, bounds, 2), emit_i64(e, e->lanes));
+  return LLVMBuildTrunc(e->builder, clamped, e->session->i32, "");
+}
+
 /* Lanes l with lower <= l < upper (i64 scalars; NULL lower is 0). */
 static LLVMValueRef lane_range(Emitter *e, LLVMValueRef lower, LLVMValueRef upper) {
-  LLVMValueRef lanes = emit_lane_numbers(e), mask = NULL, width = emit_i64(e, e->lanes);
-  LLVMValueRef clamped[2];
-  LLVMValueRef *bound[] = {&lower, &upper};
+  LLVMValueRef lanes = emit_lane_numbers(e), mask = NULL;
+  LLVMValueRef bound[] = {lower, upper};
   for (int k = lower ? 0 : 1; k < 2; k++) {
-    LLVMValueRef low[] = {*bound[k], emit_i64(e, 0)};
-    clamped[k] = emit_minimum_i64(e, emit_intrinsic(e, INTRINSIC_SMAX, low, 2), width);
-    LLVMValueRef narrow = LLVMBuildTrunc(e->builder, clamped[k], e->session->i32, "");
+    LLVMValueRef narrow = clamp_lane(e, bound[k]);
     LLVMIntPredicate predicate = k == 0 ? LLVMIntSGE : LLVMIntSLT;
     LLVMValueRef part = LLVMBuildICmp(e->builder, predicate, lanes, emit_splat(e, narrow), "lanes");
     mask = mask ? LLVMBuildAnd(e->builder, mask, part, "") : part;
@@ -300,7 +308,7 @@ void emit_store_value(Emitter *e, const Place *place, const Access *access, LLVM
   LLVMValueRef base = e->slot[access->slot], address = emit_address(e, place, access);
   ASSERT(!access->guard_count);
   if (!vector) {
-    ASSERT(!emit_is_vector(value));
+    if (emit_is_vector(value)) value = LLVMBuildExtractElement(e->builder, value, emit_i32(e, 0), "");
     emit_store_scalar(e, value, emit_element(e, base, address));
     return;
   }

@@ -1,0 +1,153 @@
+/* How a MAP kernel is run: its vector axis, its passes, its work items. */
+#include "map.h"
+
+enum {
+  GUESSED_EXTENT = 32,   /* of an axis that is known only when running */
+  CHUNK_ELEMENTS = 1024, /* of one elementwise work item */
+  BIG_EXPRESSION = 24    /* expressions beyond which one vector at a time keeps the pipelines busy */
+};
+
+static double extent_guess(const Kernel *kernel, int axis) {
+  Dim extent = kernel->axis[axis].extent;
+  return (double)extent.factor * (dim_is_constant(extent) ? 1 : GUESSED_EXTENT);
+}
+
+/* Cycles of one vector of an access, roughly. */
+static double access_cost(const Access *access, int axis, int lanes) {
+  Dim stride = access->stride[axis];
+  if (!stride.factor) return 0.5;
+  if (dim_equal(stride, dim_constant(1))) return 1;
+  return dim_equal(stride, dim_constant(-1)) ? 2 : lanes;
+}
+
+/* Per element, with the lanes that are empty in the last vector counted in. */
+static double axis_cost(const Kernel *kernel, int axis, int lanes) {
+  double cost = 0.25 * kernel->expr_count;
+  for (uint32_t k = 0; k < kernel->expr_count; k++)
+    if (kernel->expr[k].kind == EXPR_LOAD) cost += access_cost(&kernel->expr[k].access, axis, lanes);
+  for (uint32_t k = 0; k < kernel->store_count; k++) cost += access_cost(&kernel->store[k].access, axis, lanes);
+  double extent = extent_guess(kernel, axis), vectors = (double)(int64_t)((extent + lanes - 1) / lanes);
+  return cost * vectors / extent;
+}
+
+/* The cheapest; of equals the last. */
+static int choose_vector_axis(const Kernel *kernel, int lanes) {
+  int best = NO_VECTOR_AXIS;
+  double best_cost = 0;
+  for (int k = 0; k < (int)kernel->axis_count; k++) {
+    double cost = axis_cost(kernel, k, lanes);
+    if (best == NO_VECTOR_AXIS || cost <= best_cost) {
+      best = k;
+      best_cost = cost;
+    }
+  }
+  return best;
+}
+
+/* In ROW mode the vector axis is innermost. */
+static void order_reduced_axes(const Kernel *kernel, MapPlan *plan) {
+  for (int k = 0; k < (int)kernel->axis_count; k++)
+    if ((plan->reduced >> k & 1) && k != plan->vector_axis) plan->order[plan->order_count++] = k;
+  if (plan->row) plan->order[plan->order_count++] = plan->vector_axis;
+}
+
+/* level[e]: how many reductions lie one behind the other below expression e. */
+static uint32_t *expression_levels(const Kernel *kernel, Arena *arena) {
+  uint32_t *level = ARENA_ARRAY(arena, uint32_t, kernel->expr_count + 1);
+  for (uint32_t k = 0; k < kernel->expr_count; k++) {
+    const Expr *expr = &kernel->expr[k];
+    if (expr->kind == EXPR_REDUCED) level[k] = level[kernel->reduction[expr->which].expr] + 1;
+    for (uint32_t a = 0; expr->kind == EXPR_OP && a < op_info(expr->op)->operands_min; a++)
+      if (level[expr->arg[a]] > level[k]) level[k] = level[expr->arg[a]];
+  }
+  return level;
+}
+
+static bool store_is_reduced(const MapPlan *plan, const Store *store) {
+  return (access_axes(&store->access) & plan->reduced) != 0;
+}
+
+static MapPass *add_pass(MapPlan *plan) { return &plan->pass[plan->pass_count++]; }
+
+static void plan_passes(const Kernel *kernel, MapPlan *plan, Arena *arena) {
+  uint32_t *level = expression_levels(kernel, arena);
+  plan->pass = ARENA_ARRAY(arena, MapPass, kernel->reduction_count + 1);
+  uint32_t left = kernel->reduction_count;
+  uint32_t last_level = 0;
+  for (uint32_t at = 0; left; at++) {
+    MapPass *pass = NULL;
+    for (uint32_t r = 0; r < kernel->reduction_count; r++) {
+      if (level[kernel->reduction[r].expr] != at) continue;
+      if (!pass || pass->reduction_count == MAP_PASS_REDUCTIONS) pass = add_pass(plan);
+      pass->reduction[pass->reduction_count++] = r;
+      last_level = at;
+      left--;
+    }
+  }
+  /* All stores along REDUCED axes wait for the last pass: what they overwrite may still be read before. */
+  bool stores = false, after = plan->pass_count == 0;
+  for (uint32_t k = 0; k < kernel->store_count; k++) {
+    if (!store_is_reduced(plan, &kernel->store[k])) continue;
+    stores = true;
+    after |= level[kernel->store[k].expr] > last_level;
+  }
+  if (!stores) return;
+  MapPass *pass = after ? add_pass(plan) : &plan->pass[plan->pass_count - 1];
+  pass->stores = true;
+}
+
+static uint32_t most_reductions(const MapPlan *plan) {
+  uint32_t most = 0;
+  for (uint32_t k = 0; k < plan->pass_count; k++)
+    if (plan->pass[k].reduction_count > most) most = plan->pass[k].reduction_count;
+  return most;
+}
+
+/* Vectors side by side and partial sums, as many as the register file carries. */
+static void plan_widths(const Kernel *kernel, int lanes, MapPlan *plan) {
+  uint32_t sums = most_reductions(plan);
+  plan->columns = plan->strands = 1;
+  if (plan->vector_axis == NO_VECTOR_AXIS) return;
+  int wanted = kernel->expr_count > BIG_EXPRESSION ? 2 : MAP_MAX_STRANDS;
+  while (sums && sums * (uint32_t)wanted > MAP_MAX_SUMS) wanted /= 2;
+  if (plan->row) {
+    plan->strands = wanted;
+    return;
+  }
+  double vectors = extent_guess(kernel, plan->vector_axis) / lanes;
+  if (!plan->reduced) wanted = kernel->expr_count > BIG_EXPRESSION ? 1 : 2;
+  while (plan->columns < wanted && plan->columns * 2 <= vectors) plan->columns *= 2;
+  if (sums) plan->strands = wanted / plan->columns;
+}
+
+static void plan_work(const Kernel *kernel, int lanes, MapPlan *plan) {
+  KernelWork *work = &plan->work;
+  for (uint32_t k = 0; k < kernel->axis_count; k++) {
+    if (!(plan->parallel >> k & 1) || (int)k == plan->vector_axis) continue;
+    work->part[work->part_count++] = (WorkPart){kernel->axis[k].extent, 1};
+  }
+  if (plan->row || plan->vector_axis == NO_VECTOR_AXIS) return;
+  plan->chunk = (int64_t)lanes * plan->columns;
+  if (!plan->reduced && plan->chunk < CHUNK_ELEMENTS) plan->chunk = CHUNK_ELEMENTS;
+  work->part[work->part_count++] = (WorkPart){kernel->axis[plan->vector_axis].extent, plan->chunk};
+}
+
+MapPlan map_plan(const Kernel *kernel, int lanes, Arena *arena) {
+  MapPlan plan = {.parallel = kernel_axes(kernel, AXIS_PARALLEL),
+                  .reduced = kernel_axes(kernel, AXIS_REDUCED),
+                  .vector_axis = choose_vector_axis(kernel, lanes)};
+  plan.row = plan.vector_axis != NO_VECTOR_AXIS && (plan.reduced >> plan.vector_axis & 1);
+  order_reduced_axes(kernel, &plan);
+  plan_passes(kernel, &plan, arena);
+  plan_widths(kernel, lanes, &plan);
+  plan_work(kernel, lanes, &plan);
+  return plan;
+}
+
+KernelWork map_work(const Kernel *kernel, const Target *target, int lanes) {
+  (void)target;
+  Arena *arena = arena_create();
+  KernelWork work = map_plan(kernel, lanes, arena).work;
+  arena_destroy(arena);
+  return work;
+}
