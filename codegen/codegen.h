@@ -14,13 +14,13 @@
 typedef enum CodegenStatus { CODEGEN_OK, CODEGEN_USER_ERROR, CODEGEN_BUG, CODEGEN_OUT_OF_MEMORY } CodegenStatus;
 
 typedef struct CodegenOptions {
-  const char *triple;         /* NULL: this machine's */
-  const char *cpu;            /* NULL: this machine's for its own triple, else the triple's baseline */
-  int lanes;                  /* 4, 8 or 16 f32 in a vector whatever the CPU has; 0: the CPU's */
-  bool library_kernels;       /* products by OpenBLAS, transforms by FFTW; JIT only */
-  bool verify;                /* run LLVM's verifier on every module even in release builds */
-  int threads;                /* for compiling; 0: as many as there are processors */
-  const char *cache_folder;   /* objects by content; NULL: none */
+  const char *triple;       /* NULL: this machine's */
+  const char *cpu;          /* NULL: this machine's for its own triple, else the triple's baseline */
+  int lanes;                /* 4, 8 or 16 f32 in a vector whatever the CPU has; 0: the CPU's */
+  bool library_kernels;     /* products by OpenBLAS, transforms by FFTW; JIT only */
+  bool verify;              /* run LLVM's verifier on every module even in release builds */
+  int threads;              /* for compiling; 0: as many as there are processors */
+  const char *cache_folder; /* objects by content; NULL: none */
 } CodegenOptions;
 
 typedef struct CodegenBlob {

@@ -1,0 +1,59 @@
+/* The boundary: every function here is a guard, nothing unwinds beyond it. */
+#include "codegen.h"
+
+#include "compile.h"
+#include "jit.h"
+#include "object.h"
+
+__attribute__((visibility("default"))) CodegenApiFunction simbac_codegen_api;
+
+/* The message of a guard that something unwound to. */
+static CodegenStatus guard_status(const Guard *guard, Arena *arena, const char **out_message) {
+  if (guard->kind == GUARD_OUT_OF_MEMORY) {
+    *out_message = "out of memory";
+    return CODEGEN_OUT_OF_MEMORY;
+  }
+  *out_message = arena_format(arena, "%s", guard->message);
+  return CODEGEN_BUG;
+}
+
+static CodegenStatus compile(const Program *program, const char *prefix, const CodegenOptions *options, Arena *arena,
+                             CodegenObjects *out_objects, const char **out_message) {
+  Guard guard;
+  if (!guard_enter(&guard)) return guard_status(&guard, arena, out_message);
+  Target target;
+  bool known = compile_target(options, arena, &target, out_message);
+  if (known) compile_program(program, prefix, options, &target, arena, out_objects);
+  guard_leave(&guard);
+  return known ? CODEGEN_OK : CODEGEN_USER_ERROR;
+}
+
+static CodegenStatus text(const Program *program, const char *prefix, const CodegenOptions *options, CodegenText kind,
+                          Text *out, const char **out_message) {
+  Guard guard;
+  if (!guard_enter(&guard)) return guard_status(&guard, out->arena, out_message);
+  Target target;
+  bool known = compile_target(options, out->arena, &target, out_message);
+  if (known) compile_text(program, prefix, options, &target, kind, out);
+  guard_leave(&guard);
+  return known ? CODEGEN_OK : CODEGEN_USER_ERROR;
+}
+
+static CodegenStatus load(const CodegenObjects *objects, const char *prefix, Arena *arena, CodegenImage **out_image,
+                          simba_entry **out_prepare, simba_entry **out_run, const char **out_message) {
+  Guard guard;
+  if (!guard_enter(&guard)) return guard_status(&guard, arena, out_message);
+  *out_image = jit_load(objects, prefix, arena, out_prepare, out_run);
+  guard_leave(&guard);
+  return CODEGEN_OK;
+}
+
+const CodegenApi *simbac_codegen_api(void) {
+  static const CodegenApi API = {.version = SIMBA_ABI_VERSION,
+                                 .compile = compile,
+                                 .text = text,
+                                 .load = load,
+                                 .unload = jit_unload,
+                                 .describe_host = target_describe_host};
+  return &API;
+}

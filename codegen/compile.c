@@ -1,0 +1,163 @@
+#include "compile.h"
+
+#include "entry.h"
+#include "object.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MAX_PARTS = 64 };
+
+/* One module and the thread that makes it. */
+typedef struct Part {
+  ModuleSpec spec;
+  const CodegenOptions *options;
+  const Target *target;
+  uint64_t load; /* expressions dealt to it */
+  uint32_t *kernel;
+  Guard guard;
+  LLVMMemoryBufferRef object; /* NULL: it failed, see guard */
+  CodegenTimes times;
+  pthread_t thread;
+} Part;
+
+/* Emitted code is checked where it is developed; in a release build on demand. */
+static bool must_verify(const CodegenOptions *options) {
+#ifdef NDEBUG
+  return options->verify;
+#else
+  (void)options;
+  return true;
+#endif
+}
+
+bool compile_target(const CodegenOptions *options, Arena *arena, Target *out, const char **out_message) {
+  if (options->lanes != 0 && options->lanes != 4 && options->lanes != 8 && options->lanes != 16) {
+    *out_message = arena_format(arena, "a vector of %d f32: 4, 8 and 16 are possible", options->lanes);
+    return false;
+  }
+  return target_find(options->triple, options->cpu, arena, out, out_message);
+}
+
+static void build_part(Part *part, Arena *arena) {
+  Session session;
+  session_begin(&session, part->target, part->options->lanes, arena);
+  object_build(&session, &part->spec, must_verify(part->options), &part->times);
+  part->object = object_encode(&session, LLVMObjectFile, &part->times);
+  session_end(&session);
+}
+
+static void *run_part(void *argument) {
+  Part *part = argument;
+  if (!guard_enter(&part->guard)) return NULL;
+  Arena *arena = arena_create();
+  build_part(part, arena);
+  arena_destroy(arena);
+  guard_leave(&part->guard);
+  return NULL;
+}
+
+static uint32_t part_count(const Program *program, const CodegenOptions *options) {
+  long wanted = options->threads ? options->threads : sysconf(_SC_NPROCESSORS_ONLN);
+  if (wanted > MAX_PARTS) wanted = MAX_PARTS;
+  if (wanted > (long)program->kernel_count) wanted = program->kernel_count;
+  return wanted < 1 ? 1 : (uint32_t)wanted;
+}
+
+static uint64_t kernel_load(const Kernel *kernel) {
+  return 8 + kernel->expr_count + (kernel->family == LOWER_MAP ? 0 : 32);
+}
+
+/* Each kernel goes to the part with least to do. The first part also makes the entry points. */
+static void deal_kernels(const Program *program, Part *parts, uint32_t count, Arena *arena) {
+  for (uint32_t k = 0; k < count; k++) parts[k].kernel = ARENA_ARRAY(arena, uint32_t, program->kernel_count + 1);
+  parts[0].load = program->launch_count + program->prepare_count;
+  for (uint32_t k = 0; k < program->kernel_count; k++) {
+    Part *least = parts;
+    for (uint32_t p = 1; p < count; p++)
+      if (parts[p].load < least->load) least = &parts[p];
+    least->kernel[least->spec.kernel_count++] = k;
+    least->load += kernel_load(program->kernel[k]);
+  }
+}
+
+/* The calling thread takes part 0, and those for which no thread could be made. */
+static void run_parts(Part *parts, uint32_t count) {
+  bool started[MAX_PARTS] = {false};
+  for (uint32_t k = 1; k < count; k++) started[k] = pthread_create(&parts[k].thread, NULL, run_part, &parts[k]) == 0;
+  for (uint32_t k = 0; k < count; k++)
+    if (!started[k]) run_part(&parts[k]);
+  for (uint32_t k = 1; k < count; k++)
+    if (started[k]) pthread_join(parts[k].thread, NULL);
+}
+
+static void add_times(CodegenTimes *sum, const CodegenTimes *part) {
+  sum->emit += part->emit;
+  sum->optimise += part->optimise;
+  sum->encode += part->encode;
+  sum->kernels += part->kernels;
+}
+
+/* The first failure of a part becomes that of the caller's guard, once nothing of LLVM is held any more. */
+static void collect_parts(Part *parts, uint32_t count, Arena *arena, CodegenObjects *out) {
+  const Guard *failed = NULL;
+  for (uint32_t k = 0; k < count; k++) {
+    add_times(&out->times, &parts[k].times);
+    if (!parts[k].object) {
+      if (!failed) failed = &parts[k].guard;
+      continue;
+    }
+    size_t size = LLVMGetBufferSize(parts[k].object);
+    out->object[k] = (CodegenBlob){arena_copy(arena, LLVMGetBufferStart(parts[k].object), size), size};
+    LLVMDisposeMemoryBuffer(parts[k].object);
+  }
+  if (failed && failed->kind == GUARD_OUT_OF_MEMORY) guard_out_of_memory();
+  if (failed) guard_bug("%s", failed->message);
+}
+
+void compile_program(const Program *program, const char *prefix, const CodegenOptions *options, const Target *target,
+                     Arena *arena, CodegenObjects *out) {
+  uint32_t count = part_count(program, options);
+  int lanes = options->lanes ? options->lanes : target->lanes;
+  *out = (CodegenObjects){.count = count,
+                          .object = ARENA_ARRAY(arena, CodegenBlob, count),
+                          .scratch_bytes = entry_scratch_bytes(program, target, lanes),
+                          .triple = target->triple,
+                          .cpu = target->cpu};
+  Part *parts = ARENA_ARRAY(arena, Part, count);
+  deal_kernels(program, parts, count, arena);
+  for (uint32_t k = 0; k < count; k++) {
+    parts[k].spec.program = program;
+    parts[k].spec.prefix = prefix;
+    parts[k].spec.kernel = parts[k].kernel;
+    parts[k].spec.entry = k == 0;
+    parts[k].options = options;
+    parts[k].target = target;
+  }
+  run_parts(parts, count);
+  collect_parts(parts, count, arena, out);
+}
+
+void compile_text(const Program *program, const char *prefix, const CodegenOptions *options, const Target *target,
+                  CodegenText kind, Text *out) {
+  Arena *arena = out->arena;
+  uint32_t *kernels = ARENA_ARRAY(arena, uint32_t, program->kernel_count + 1);
+  for (uint32_t k = 0; k < program->kernel_count; k++) kernels[k] = k;
+  ModuleSpec spec = {program, prefix, program->kernel_count, kernels, true};
+  CodegenTimes times = {0};
+  Session session;
+  session_begin(&session, target, options->lanes, arena);
+  object_build(&session, &spec, must_verify(options), &times);
+  if (kind == CODEGEN_LLVM) {
+    char *text = LLVMPrintModuleToString(session.module);
+    text_puts(out, text);
+    LLVMDisposeMessage(text);
+  } else {
+    LLVMMemoryBufferRef buffer = object_encode(&session, LLVMAssemblyFile, &times);
+    text_add(out, LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer));
+    LLVMDisposeMemoryBuffer(buffer);
+  }
+  session_end(&session);
+}

@@ -1,0 +1,17 @@
+/* Objects of a program, by several threads: kernels are dealt out over as many modules as there are threads, each with
+ * a session of its own. What a kernel's code is does not depend on how they are dealt out. */
+#ifndef SIMBAC_CODEGEN_COMPILE_H
+#define SIMBAC_CODEGEN_COMPILE_H
+
+#include "codegen.h"
+#include "target.h"
+
+/* False and a message for the user where options name an unknown target or an impossible width. */
+bool compile_target(const CodegenOptions *options, Arena *arena, Target *out, const char **out_message);
+/* Bugs unwind. */
+void compile_program(const Program *program, const char *prefix, const CodegenOptions *options, const Target *target,
+                     Arena *arena, CodegenObjects *out);
+void compile_text(const Program *program, const char *prefix, const CodegenOptions *options, const Target *target,
+                  CodegenText kind, Text *out);
+
+#endif

@@ -1,0 +1,17 @@
+/* The two entry points of a program: straight-line code that computes the addresses of buffers, fills argument arrays
+ * and launches kernels, on the caller's executor or directly. */
+#ifndef SIMBAC_CODEGEN_ENTRY_H
+#define SIMBAC_CODEGEN_ENTRY_H
+
+#include "session.h"
+
+#include "ir/program.h"
+
+/* Bytes of scratch that a worker needs for any kernel of the program; a multiple of 64. */
+size_t entry_scratch_bytes(const Program *program, const Target *target, int lanes);
+/* Name of kernel `number`, shared by all objects of the program and visible nowhere else. */
+const char *entry_kernel_name(const char *prefix, uint32_t number, Arena *arena);
+/* Emits <prefix>_prepare and <prefix>_run into the session's module; kernels it has no definition of are declared. */
+void entry_emit(Session *session, const Program *program, const char *prefix);
+
+#endif

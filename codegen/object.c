@@ -1,0 +1,67 @@
+#include "object.h"
+
+#include "entry.h"
+#include "family.h"
+
+#include <llvm-c/Analysis.h>
+#include <llvm-c/Transforms/PassBuilder.h>
+#include <time.h>
+
+/* Our vectors, tiles and order of operations are explicit already. What is left to do is what emitters do not bother
+ * with: address arithmetic, loop invariants, loop form, dead code. */
+static const char PIPELINE[] =
+    "function(early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,"
+    "loop-mssa(loop-rotate,licm),instcombine<no-verify-fixpoint>,loop(loop-reduce),early-cse,simplifycfg)";
+
+double object_clock(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+void object_verify(Session *session) {
+  char *message = NULL;
+  if (LLVMVerifyModule(session->module, LLVMReturnStatusAction, &message)) {
+    const char *copy = arena_format(session->arena, "%.800s", message);
+    LLVMDisposeMessage(message);
+    guard_bug("the emitted module is malformed: %s", copy);
+  }
+  LLVMDisposeMessage(message);
+}
+
+void object_optimise(Session *session) {
+  LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
+  LLVMErrorRef error = LLVMRunPasses(session->module, PIPELINE, session->machine, options);
+  LLVMDisposePassBuilderOptions(options);
+  session_check(error, "optimising");
+}
+
+void object_build(Session *session, const ModuleSpec *spec, bool verify, CodegenTimes *times) {
+  double start = object_clock();
+  session_begin_module(session, spec->prefix);
+  for (uint32_t k = 0; k < spec->kernel_count; k++) {
+    uint32_t number = spec->kernel[k];
+    const Kernel *kernel = spec->program->kernel[number];
+    family_of(kernel)->emit(session, kernel, entry_kernel_name(spec->prefix, number, session->arena));
+  }
+  if (spec->entry) entry_emit(session, spec->program, spec->prefix);
+  if (verify) object_verify(session);
+  double emitted = object_clock();
+  object_optimise(session);
+  times->emit += emitted - start;
+  times->optimise += object_clock() - emitted;
+  times->kernels += spec->kernel_count;
+}
+
+LLVMMemoryBufferRef object_encode(Session *session, LLVMCodeGenFileType type, CodegenTimes *times) {
+  double start = object_clock();
+  LLVMMemoryBufferRef buffer = NULL;
+  char *message = NULL;
+  if (LLVMTargetMachineEmitToMemoryBuffer(session->machine, session->module, type, &message, &buffer)) {
+    const char *copy = arena_format(session->arena, "%.800s", message);
+    LLVMDisposeMessage(message);
+    guard_bug("encoding: %s", copy);
+  }
+  times->encode += object_clock() - start;
+  return buffer;
+}

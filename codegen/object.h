@@ -1,0 +1,27 @@
+/* From kernels to object bytes: one module, optimised, checked and encoded, in one thread. */
+#ifndef SIMBAC_CODEGEN_OBJECT_H
+#define SIMBAC_CODEGEN_OBJECT_H
+
+#include "codegen.h"
+#include "session.h"
+
+/* What a module holds: some kernels of a program, and perhaps its entry points. */
+typedef struct ModuleSpec {
+  const Program *program;
+  const char *prefix;
+  uint32_t kernel_count;
+  const uint32_t *kernel; /* numbers */
+  bool entry;
+} ModuleSpec;
+
+/* Emits, verifies (`verify`) and optimises the module; it stays in the session. Times are added to. */
+void object_build(Session *session, const ModuleSpec *spec, bool verify, CodegenTimes *times);
+/* Encodes the session's module, which LLVM changes by it: once for each module. */
+LLVMMemoryBufferRef object_encode(Session *session, LLVMCodeGenFileType type, CodegenTimes *times);
+/* LLVM's verifier and the pipeline, for modules that others have filled (exports). */
+void object_verify(Session *session);
+void object_optimise(Session *session);
+
+double object_clock(void); /* seconds */
+
+#endif
