@@ -341,8 +341,8 @@ const Output *graph_find_output(const Graph *graph, OutputKind kind, const char 
 
 uint32_t graph_add_cluster(Graph *graph, LoweringKind family, NodeId anchor) {
   ASSERT(anchor != NODE_NONE && anchor <= graph->node_count);
-  graph->cluster =
-      arena_grow(graph->arena, graph->cluster, graph->cluster_count + 1, &graph->cluster_capacity, sizeof(Cluster));
+  uint32_t used = graph->cluster ? graph->cluster_count + 1 : 0; /* number 0 is unused */
+  graph->cluster = arena_grow(graph->arena, graph->cluster, used, &graph->cluster_capacity, sizeof(Cluster));
   graph->cluster[++graph->cluster_count] = (Cluster){family, anchor};
   return graph->cluster_count;
 }
