@@ -1,0 +1,204 @@
+/* The thread pool: every item once, results independent of the number of threads, hooks, sleeping and waking. Run under
+ * ThreadSanitizer as well. */
+#include <check.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "runtime/threads.h"
+
+enum { ITEMS = 1000 };
+
+static ThreadPool *create(int32_t threads) {
+  ThreadPool *pool = NULL;
+  simba_error error = {0};
+  ck_assert_msg(thread_pool_create(threads, &pool, &error) == SIMBA_OK, "%s", error.message);
+  return pool;
+}
+
+static void launch(ThreadPool *pool, simba_kernel *kernel, void *argument, char *scratch, size_t scratch_bytes,
+                   int64_t items) {
+  void *arguments[] = {argument};
+  simba_executor *executor = thread_pool_executor(pool);
+  executor->run(executor, kernel, NULL, arguments, scratch, scratch_bytes, items, 7);
+}
+
+static void count_items(const simba_call *call, void *const *arguments, void *scratch, int64_t begin, int64_t end) {
+  (void)call, (void)scratch;
+  int *count = arguments[0];
+  for (int64_t i = begin; i < end; i++) count[i]++;
+}
+
+START_TEST(every_item_runs_once) {
+  static const int64_t SIZES[] = {0, 1, 2, 3, 7, 64, ITEMS};
+  for (int32_t threads = 1; threads <= 5; threads++) {
+    ThreadPool *pool = create(threads);
+    ck_assert_int_eq(thread_pool_executor(pool)->workers, threads);
+    for (size_t k = 0; k < sizeof SIZES / sizeof *SIZES; k++) {
+      int count[ITEMS] = {0};
+      launch(pool, count_items, count, NULL, 0, SIZES[k]);
+      for (int64_t i = 0; i < ITEMS; i++) ck_assert_int_eq(count[i], i < SIZES[k]);
+    }
+    thread_pool_destroy(pool);
+  }
+}
+END_TEST
+
+/* Each launch reads what the one before wrote, in items of another thread's share. */
+static void shift_items(const simba_call *call, void *const *arguments, void *scratch, int64_t begin, int64_t end) {
+  (void)call, (void)scratch;
+  int64_t **pair = arguments[0];
+  for (int64_t i = begin; i < end; i++) pair[1][i] = pair[0][ITEMS - 1 - i] + i;
+}
+
+START_TEST(launches_see_each_others_writes) {
+  int64_t sums[3] = {0};
+  for (int32_t threads = 1; threads <= 3; threads++) {
+    ThreadPool *pool = create(threads);
+    int64_t a[ITEMS] = {0}, b[ITEMS] = {0}, *pair[2] = {a, b};
+    for (int round = 0; round < 2000; round++) {
+      launch(pool, shift_items, pair, NULL, 0, ITEMS);
+      int64_t *other = pair[0];
+      pair[0] = pair[1];
+      pair[1] = other;
+    }
+    for (int i = 0; i < ITEMS; i++) sums[threads - 1] += pair[0][i] * (i + 1);
+    thread_pool_destroy(pool);
+  }
+  ck_assert_int_ne(sums[0], 0);
+  ck_assert_int_eq(sums[1], sums[0]);
+  ck_assert_int_eq(sums[2], sums[0]);
+}
+END_TEST
+
+static void mark_scratch(const simba_call *call, void *const *arguments, void *scratch, int64_t begin, int64_t end) {
+  (void)call;
+  memset(scratch, (int)begin + 1, 64);
+  ((int64_t *)arguments[0])[begin] = end - begin;
+}
+
+START_TEST(workers_have_scratch_of_their_own) {
+  ThreadPool *pool = create(4);
+  char scratch[4 * 64] = {0};
+  int64_t share[10] = {0};
+  launch(pool, mark_scratch, share, scratch, 64, 10);
+  static const int64_t BEGIN[] = {0, 3, 6, 8}, SHARE[] = {3, 3, 2, 2};
+  for (int w = 0; w < 4; w++) {
+    ck_assert_int_eq(share[BEGIN[w]], SHARE[w]);
+    for (int i = 0; i < 64; i++) ck_assert_int_eq(scratch[w * 64 + i], BEGIN[w] + 1);
+  }
+  thread_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(sleeping_workers_wake) {
+  ThreadPool *pool = create(3);
+  for (int round = 0; round < 5; round++) {
+    nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL); /* longer than they spin */
+    int count[ITEMS] = {0};
+    launch(pool, count_items, count, NULL, 0, ITEMS);
+    for (int i = 0; i < ITEMS; i++) ck_assert_int_eq(count[i], 1);
+  }
+  thread_pool_destroy(pool);
+}
+END_TEST
+
+static void slow_last_share(const simba_call *call, void *const *arguments, void *scratch, int64_t begin, int64_t end) {
+  if (begin > 0) nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+  count_items(call, arguments, scratch, begin, end);
+}
+
+START_TEST(caller_sleeps_until_workers_are_done) {
+  ThreadPool *pool = create(2);
+  for (int round = 0; round < 5; round++) {
+    int count[ITEMS] = {0};
+    launch(pool, slow_last_share, count, NULL, 0, ITEMS);
+    for (int i = 0; i < ITEMS; i++) ck_assert_int_eq(count[i], 1);
+  }
+  thread_pool_destroy(pool);
+}
+END_TEST
+
+typedef struct Seen {
+  int calls;
+  int32_t launch;
+  int64_t items, nanoseconds;
+  int first_count;
+} Seen;
+
+static void remember(void *context, const simba_call *call, void *const *arguments, int32_t number, int64_t items,
+                     int64_t nanoseconds) {
+  (void)call;
+  Seen *seen = context;
+  *seen = (Seen){seen->calls + 1, number, items, nanoseconds, ((int *)arguments[0])[0]};
+}
+
+START_TEST(hook_runs_after_each_launch) {
+  ThreadPool *pool = create(2);
+  int count[ITEMS] = {0};
+  Seen seen = {0};
+  thread_pool_set_hook(pool, remember, &seen);
+  launch(pool, count_items, count, NULL, 0, ITEMS);
+  ck_assert_int_eq(seen.calls, 1);
+  ck_assert_int_eq(seen.launch, 7);
+  ck_assert_int_eq(seen.items, ITEMS);
+  ck_assert_int_ge(seen.nanoseconds, 0);
+  ck_assert_int_eq(seen.first_count, 1); /* the items were done */
+  thread_pool_set_hook(pool, NULL, NULL);
+  launch(pool, count_items, count, NULL, 0, ITEMS);
+  ck_assert_int_eq(seen.calls, 1);
+  thread_pool_destroy(pool);
+}
+END_TEST
+
+static void read_mask(const simba_call *call, void *const *arguments, void *scratch, int64_t begin, int64_t end) {
+  (void)call, (void)scratch, (void)end;
+  sigset_t mask;
+  pthread_sigmask(SIG_SETMASK, NULL, &mask);
+  ((int *)arguments[0])[begin] = sigismember(&mask, SIGINT);
+}
+
+START_TEST(signals_go_to_the_caller) {
+  ThreadPool *pool = create(2);
+  int blocked[2] = {-1, -1};
+  launch(pool, read_mask, blocked, NULL, 0, 2);
+  ck_assert_int_eq(blocked[0], 0);
+  ck_assert_int_eq(blocked[1], 1);
+  thread_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(wrong_numbers_of_threads) {
+  ThreadPool *pool = NULL;
+  simba_error error;
+  ck_assert_int_eq(thread_pool_create(-1, &pool, &error), SIMBA_INVALID_ARGUMENT);
+  ck_assert_str_eq(error.message, "-1 threads: expected 1 to 1024, or 0 for one a processor");
+  ck_assert_int_eq(thread_pool_create(100000, &pool, NULL), SIMBA_INVALID_ARGUMENT);
+  ck_assert_ptr_null(pool);
+  pool = create(0);
+  ck_assert_int_eq(thread_pool_executor(pool)->workers, processor_count());
+  thread_pool_destroy(pool);
+  thread_pool_destroy(NULL);
+}
+END_TEST
+
+int main(void) {
+  Suite *suite = suite_create("runtime_threads");
+  TCase *cases = tcase_create("pool");
+  tcase_set_timeout(cases, 60);
+  tcase_add_test(cases, every_item_runs_once);
+  tcase_add_test(cases, launches_see_each_others_writes);
+  tcase_add_test(cases, workers_have_scratch_of_their_own);
+  tcase_add_test(cases, sleeping_workers_wake);
+  tcase_add_test(cases, caller_sleeps_until_workers_are_done);
+  tcase_add_test(cases, hook_runs_after_each_launch);
+  tcase_add_test(cases, signals_go_to_the_caller);
+  tcase_add_test(cases, wrong_numbers_of_threads);
+  suite_add_tcase(suite, cases);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed != 0;
+}
