@@ -39,8 +39,7 @@ START_TEST(date_columns) {
   static const double VALUES[] = {1, 2};
   static const char *const FILES[] = {
       "date,x\n2016-07-01 00:00:00,1\n2016-07-01 01:00:00,2\n",
-      "\xEF\xBB\xBF"
-      "Date,x\r\nJuly,1\r\nAugust,2\r\n",
+      "\xEF\xBB\xBFTime,x\r\nJuly,1\r\nAugust,2\r\n",
       "when,x\n2010-01-01T01:00:00,1\n2010-01-01T02:00:00,2\n",
       "timestamp,x\n1467331200,1\n1467334800,2\n",
       "day,x\n31/12/2010,1\n1/1/2011,2\n",
