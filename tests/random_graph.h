@@ -154,19 +154,16 @@ static inline NodeId random_graph_permute(RandomGraph *made, NodeId x) {
   return graph_permute(made->graph, x, axes);
 }
 
-/* Ops along one axis of constant extent. */
-static inline NodeId random_graph_along(RandomGraph *made, NodeId x) {
+/* Moves along one axis of constant extent. */
+static inline NodeId random_graph_move(RandomGraph *made, NodeId x, int64_t axis) {
   Graph *graph = made->graph;
   Shape shape = *graph_shape(graph, x);
-  if (shape.rank == 0) return x;
-  int64_t axis = random_below(made->random, (uint32_t)shape.rank);
-  if (!dim_is_constant(shape.dim[axis])) return graph_reverse(graph, x, axis);
   int64_t extent = shape.dim[axis].factor;
   int64_t start = random_below(made->random, (uint32_t)extent);
   int64_t size = 1 + random_below(made->random, (uint32_t)(extent - start));
-  switch (random_below(made->random, 7)) {
+  switch (random_below(made->random, 6)) {
     case 0:
-      return graph_reverse(graph, graph_reverse(graph, x, axis), random_below(made->random, (uint32_t)shape.rank));
+      return graph_reverse(graph, x, axis);
     case 1:
       return graph_pad(graph, x, axis, random_below(made->random, 3), random_below(made->random, 2));
     case 2: {
@@ -174,13 +171,28 @@ static inline NodeId random_graph_along(RandomGraph *made, NodeId x) {
       return graph_concat(graph, parts, 3, axis);
     }
     case 3: {
+      if (start == 0) return x; /* taken apart and put together */
+      NodeId low = graph_slice(graph, x, axis, 0, start);
+      NodeId high = graph_unary(graph, OP_TANH, graph_slice(graph, x, axis, start, extent - start));
+      return graph_concat(graph, (NodeId[]){high, low}, 2, axis);
+    }
+    case 4: {
       int64_t stride = 1 + random_below(made->random, 3);
-      NodeId windows = graph_window(graph, x, axis, size, stride);
-      return random_below(made->random, 2) ? windows : graph_unwindow(graph, windows, axis, extent, stride);
+      return graph_unwindow(graph, graph_window(graph, x, axis, size, stride), axis, extent, stride);
     }
     default:
       return graph_slice(graph, x, axis, start, size);
   }
+}
+
+static inline NodeId random_graph_along(RandomGraph *made, NodeId x) {
+  Shape shape = *graph_shape(made->graph, x);
+  if (shape.rank == 0) return x;
+  int64_t axis = random_below(made->random, (uint32_t)shape.rank);
+  if (!dim_is_constant(shape.dim[axis])) return graph_reverse(made->graph, x, axis);
+  NodeId moved = random_graph_move(made, random_graph_move(made, x, axis), axis);
+  if (shape.rank == RANDOM_GRAPH_MAX_RANK || random_below(made->random, 4)) return moved;
+  return graph_window(made->graph, moved, axis, 1, 1 + random_below(made->random, 2));
 }
 
 static inline NodeId random_graph_reduce(RandomGraph *made, NodeId x) {
