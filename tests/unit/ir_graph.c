@@ -174,6 +174,7 @@ START_TEST(verifier_finds_damage) {
       [DAMAGE_LEAF] = "node %2 = param: its name 'other' is not the one it was added with"};
   Arena *arena = arena_create();
   Graph *graph = build_sample(arena);
+  const NodeId forward[] = {4, 2};
   const char *message;
   ck_assert_msg(graph_verify(graph, arena, &message), "%s", message);
   switch ((Damage)_i) {
@@ -181,7 +182,7 @@ START_TEST(verifier_finds_damage) {
       graph->node[3].shape.dim[1] = dim_constant(6);
       break;
     case DAMAGE_ORDER:
-      graph->node[3].operand = (NodeId[]){4, 2};
+      graph->node[3].operand = forward;
       break;
     case DAMAGE_OP:
       graph->node[3].op = OP_COUNT;
