@@ -12,7 +12,7 @@ typedef struct Map {
 } Map;
 
 static uint32_t sum_index(const Map *m, uint32_t reduction, int strand, int column) {
-  return (reduction * (uint32_t)m->plan->strands + (uint32_t)strand) * (uint32_t)m->columns + (uint32_t)column;
+  return (reduction * (uint32_t)m->pass->strands + (uint32_t)strand) * (uint32_t)m->columns + (uint32_t)column;
 }
 
 static const Reduction *pass_reduction(const Map *m, uint32_t k) {
@@ -103,7 +103,7 @@ static void end_sums(Map *m, Loop *loop) {
 /* Whole groups of `strands` steps from 0 to `end`. */
 static void emit_inner_groups(Map *m, const Place *outer, LLVMValueRef end, int64_t step) {
   Emitter *e = m->e;
-  int64_t group = step * m->plan->strands;
+  int64_t group = step * m->pass->strands;
   bool once = LLVMIsAConstantInt(end) && LLVMConstIntGetSExtValue(end) == group;
   Loop loop = {0};
   LLVMValueRef first = emit_i64(e, 0);
@@ -112,13 +112,13 @@ static void emit_inner_groups(Map *m, const Place *outer, LLVMValueRef end, int6
     carry_sums(m, &loop);
     first = loop.index;
   }
-  for (int strand = 0; strand < m->plan->strands; strand++)
+  for (int strand = 0; strand < m->pass->strands; strand++)
     emit_inner_index(m, outer, emit_add_i64(e, first, emit_i64(e, strand * step)), strand, true);
   if (!once) end_sums(m, &loop);
 }
 
 static void emit_inner_constant(Map *m, const Place *outer, int64_t extent, int64_t step) {
-  int64_t group = step * m->plan->strands, at = extent / group * group;
+  int64_t group = step * m->pass->strands, at = extent / group * group;
   if (at) emit_inner_groups(m, outer, emit_i64(m->e, at), step);
   for (int strand = 0; at < extent; at += step, strand++)
     emit_inner_index(m, outer, emit_i64(m->e, at), strand, at + step <= extent);
@@ -126,7 +126,7 @@ static void emit_inner_constant(Map *m, const Place *outer, int64_t extent, int6
 
 static void emit_inner_dynamic(Map *m, const Place *outer, LLVMValueRef extent, int64_t step) {
   Emitter *e = m->e;
-  LLVMValueRef rest = LLVMBuildURem(e->builder, extent, emit_i64(e, step * m->plan->strands), "");
+  LLVMValueRef rest = LLVMBuildURem(e->builder, extent, emit_i64(e, step * m->pass->strands), "");
   LLVMValueRef end = LLVMBuildSub(e->builder, extent, rest, "");
   emit_inner_groups(m, outer, end, step);
   Loop loop;
@@ -166,8 +166,8 @@ static void emit_nest(Map *m, const Place *outer, uint32_t depth) {
 static LLVMValueRef finish_sum(Map *m, uint32_t k, int column) {
   const Reduction *reduction = pass_reduction(m, k);
   LLVMValueRef part[MAP_MAX_STRANDS];
-  for (int s = 0; s < m->plan->strands; s++) part[s] = m->sum[sum_index(m, k, s, column)];
-  for (int half = m->plan->strands / 2; half >= 1; half /= 2)
+  for (int s = 0; s < m->pass->strands; s++) part[s] = m->sum[sum_index(m, k, s, column)];
+  for (int half = m->pass->strands / 2; half >= 1; half /= 2)
     for (int s = 0; s < half; s++) part[s] = emit_combine(m->e, reduction->kind, part[s], part[s + half]);
   return m->plan->row ? emit_reduce_lanes(m->e, reduction->kind, part[0]) : part[0];
 }
@@ -176,10 +176,10 @@ static LLVMValueRef finish_sum(Map *m, uint32_t k, int column) {
 static void emit_pass(Map *m, Place *places, const MapPass *pass) {
   Emitter *e = m->e;
   m->pass = pass;
-  m->sum_count = pass->reduction_count * (uint32_t)(m->plan->strands * m->columns);
+  m->sum_count = pass->reduction_count * (uint32_t)(m->pass->strands * m->columns);
   bool vector = m->plan->vector_axis != NO_VECTOR_AXIS;
   for (uint32_t k = 0; k < m->sum_count; k++) {
-    const Reduction *reduction = pass_reduction(m, k / (uint32_t)(m->plan->strands * m->columns));
+    const Reduction *reduction = pass_reduction(m, k / (uint32_t)(m->pass->strands * m->columns));
     m->sum[k] = emit_reduce_identity(e, reduction->kind, vector);
   }
   for (int c = 0; c < m->columns; c++) emit_pass_invariants(m, &places[c]);

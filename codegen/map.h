@@ -15,6 +15,7 @@ enum { MAP_PASS_REDUCTIONS = 8, MAP_MAX_SUMS = 32, MAP_MAX_COLUMNS = 4, MAP_MAX_
 /* Reductions that one sweep over the REDUCED axes computes; the last pass makes the stores along those axes. */
 typedef struct MapPass {
   uint32_t reduction_count, reduction[MAP_PASS_REDUCTIONS];
+  int strands; /* a power of two; 1 without reductions */
   bool stores;
 } MapPass;
 
@@ -22,7 +23,7 @@ typedef struct MapPlan {
   AxisMask parallel, reduced;
   int vector_axis; /* NO_VECTOR_AXIS: a kernel without axes */
   bool row;        /* the vector axis is REDUCED */
-  int columns, strands;
+  int columns;
   int64_t chunk;        /* COLUMN: of the vector axis in one item */
   uint32_t order_count; /* REDUCED axes, outermost first */
   int order[KERNEL_MAX_AXES];

@@ -4,7 +4,8 @@
 enum {
   GUESSED_EXTENT = 32,   /* of an axis that is known only when running */
   CHUNK_ELEMENTS = 1024, /* of one elementwise work item */
-  BIG_EXPRESSION = 24    /* expressions beyond which one vector at a time keeps the pipelines busy */
+  SMALL_BODY = 4,
+  BIG_BODY = 12 /* expressions in the innermost loop */
 };
 
 static double extent_guess(const Kernel *kernel, int axis) {
@@ -103,21 +104,39 @@ static uint32_t most_reductions(const MapPlan *plan) {
   return most;
 }
 
-/* Vectors side by side and partial sums, as many as the register file carries. */
-static void plan_widths(const Kernel *kernel, int lanes, MapPlan *plan) {
-  uint32_t sums = most_reductions(plan);
-  plan->columns = plan->strands = 1;
-  if (plan->vector_axis == NO_VECTOR_AXIS) return;
-  int wanted = kernel->expr_count > BIG_EXPRESSION ? 2 : MAP_MAX_STRANDS;
-  while (sums && sums * (uint32_t)wanted > MAP_MAX_SUMS) wanted /= 2;
-  if (plan->row) {
-    plan->strands = wanted;
-    return;
+/* Expressions that the innermost loop of a pass computes: those below its reductions that vary there. */
+static uint32_t pass_size(const Kernel *kernel, const MapPlan *plan, const MapPass *pass, Arena *arena) {
+  bool *needed = ARENA_ARRAY(arena, bool, kernel->expr_count + 1);
+  uint32_t size = 0;
+  for (uint32_t k = 0; k < pass->reduction_count; k++) needed[kernel->reduction[pass->reduction[k]].expr] = true;
+  for (uint32_t k = kernel->expr_count; k-- > 0;) {
+    const Expr *expr = &kernel->expr[k];
+    if (!needed[k] || !(expr->axes & plan->reduced)) continue;
+    size++;
+    for (uint32_t a = 0; expr->kind == EXPR_OP && a < op_info(expr->op)->operands_min; a++) needed[expr->arg[a]] = true;
   }
-  double vectors = extent_guess(kernel, plan->vector_axis) / lanes;
-  if (!plan->reduced) wanted = kernel->expr_count > BIG_EXPRESSION ? 1 : 2;
-  while (plan->columns < wanted && plan->columns * 2 <= vectors) plan->columns *= 2;
-  if (sums) plan->strands = wanted / plan->columns;
+  return size;
+}
+
+/* Chains of additions to keep going: the more there is to compute beside them, the fewer. */
+static int wanted_sums(uint32_t size) { return size <= SMALL_BODY ? MAP_MAX_STRANDS : size <= BIG_BODY ? 2 : 1; }
+
+static void plan_widths(const Kernel *kernel, int lanes, MapPlan *plan, Arena *arena) {
+  plan->columns = 1;
+  uint32_t most = most_reductions(plan);
+  if (!plan->row && most && plan->vector_axis != NO_VECTOR_AXIS) {
+    double vectors = extent_guess(kernel, plan->vector_axis) / lanes;
+    int wanted = wanted_sums(pass_size(kernel, plan, &plan->pass[0], arena));
+    while (plan->columns < wanted && plan->columns * 2 <= vectors && most * 2 * (uint32_t)plan->columns <= MAP_MAX_SUMS)
+      plan->columns *= 2;
+  }
+  for (uint32_t k = 0; k < plan->pass_count; k++) {
+    MapPass *pass = &plan->pass[k];
+    int wanted = pass->reduction_count ? wanted_sums(pass_size(kernel, plan, pass, arena)) / plan->columns : 1;
+    pass->strands = 1;
+    while (pass->strands < wanted && pass->reduction_count * 2 * (uint32_t)pass->strands <= MAP_MAX_SUMS)
+      pass->strands *= 2;
+  }
 }
 
 static void plan_work(const Kernel *kernel, int lanes, MapPlan *plan) {
@@ -139,7 +158,7 @@ MapPlan map_plan(const Kernel *kernel, int lanes, Arena *arena) {
   plan.row = plan.vector_axis != NO_VECTOR_AXIS && (plan.reduced >> plan.vector_axis & 1);
   order_reduced_axes(kernel, &plan);
   plan_passes(kernel, &plan, arena);
-  plan_widths(kernel, lanes, &plan);
+  plan_widths(kernel, lanes, &plan, arena);
   plan_work(kernel, lanes, &plan);
   return plan;
 }

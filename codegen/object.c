@@ -8,10 +8,9 @@
 #include <time.h>
 
 /* Our vectors, tiles and order of operations are explicit already. What is left to do is what emitters do not bother
- * with: address arithmetic, loop invariants, loop form, dead code. */
+ * with: address arithmetic, loop invariants, dead code. A tenth of the time of default<O3>, for smaller code. */
 static const char PIPELINE[] =
-    "function(early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,"
-    "loop-mssa(loop-rotate,licm),instcombine<no-verify-fixpoint>,loop(loop-reduce),early-cse,simplifycfg)";
+    "function(early-cse,loop-mssa(loop-rotate,licm),instcombine<no-verify-fixpoint>,simplifycfg)";
 
 double object_clock(void) {
   struct timespec now;

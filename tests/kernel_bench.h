@@ -24,6 +24,9 @@ typedef struct KernelBench {
   float tolerance[BENCH_MAX_LAUNCHES];
   int64_t symbols[SIMBA_SYMBOLS];
   uint64_t seed, step;
+  CodegenObjects objects;
+  CodegenImage *image;
+  simba_entry *prepare, *run;
 } KernelBench;
 
 /* The program an executor divides in as many parts as `parts`, the last part first. */
@@ -105,18 +108,18 @@ static inline void bench_run_parts(simba_executor *self, simba_kernel *kernel, c
            items * (k + 1) / parts);
 }
 
-/* Compiles, loads and runs the program with its items divided in `parts` (0: without an executor). */
-static inline void bench_run(KernelBench *bench, const CodegenOptions *options, int64_t parts) {
-  Program *program = &bench->program;
+static inline void bench_load(KernelBench *bench, const CodegenOptions *options) {
   const CodegenApi *api = bench_api();
-  CodegenObjects objects;
-  CodegenImage *image;
-  simba_entry *prepare, *run;
   const char *message = "";
-  if (api->compile(program, "bench", options, bench->arena, &objects, &message) != CODEGEN_OK)
+  if (api->compile(&bench->program, "bench", options, bench->arena, &bench->objects, &message) != CODEGEN_OK)
     ck_abort_msg("%s", message);
-  if (api->load(&objects, "bench", bench->arena, &image, &prepare, &run, &message) != CODEGEN_OK)
+  if (api->load(&bench->objects, "bench", bench->arena, &bench->image, &bench->prepare, &bench->run, &message))
     ck_abort_msg("%s", message);
+}
+
+/* Runs the loaded program with its items divided in `parts` (0: without an executor). */
+static inline void bench_execute(KernelBench *bench, int64_t parts) {
+  Program *program = &bench->program;
   const float **input = ARENA_ARRAY(bench->arena, const float *, program->input_count + 1);
   float **output = ARENA_ARRAY(bench->arena, float *, program->output_count + 1);
   for (BufferId id = 0; id < program->buffer_count; id++) {
@@ -128,7 +131,7 @@ static inline void bench_run(KernelBench *bench, const CodegenOptions *options, 
   }
   PartsExecutor executor = {{.workers = 2, .run = bench_run_parts}, parts};
   static _Alignas(64) char scratch[BENCH_MAX_SCRATCH];
-  ck_assert_uint_le(2 * objects.scratch_bytes, sizeof scratch);
+  ck_assert_uint_le(2 * bench->objects.scratch_bytes, sizeof scratch);
   simba_call call = {.seed = bench->seed,
                      .step = bench->step,
                      .input = input,
@@ -136,9 +139,16 @@ static inline void bench_run(KernelBench *bench, const CodegenOptions *options, 
                      .scratch = scratch,
                      .executor = parts ? &executor.base : NULL};
   memcpy(call.symbol, bench->symbols, sizeof call.symbol);
-  ck_assert_int_eq(prepare(&call), 0);
-  ck_assert_int_eq(run(&call), 0);
-  api->unload(image);
+  ck_assert_int_eq(bench->prepare(&call), 0);
+  ck_assert_int_eq(bench->run(&call), 0);
+}
+
+static inline void bench_unload(KernelBench *bench) { bench_api()->unload(bench->image); }
+
+static inline void bench_run(KernelBench *bench, const CodegenOptions *options, int64_t parts) {
+  bench_load(bench, options);
+  bench_execute(bench, parts);
+  bench_unload(bench);
 }
 
 /* Outputs of every launch against kernel_evaluate on the same inputs: |difference| <= tolerance * (1 + |expected|). */
