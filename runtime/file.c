@@ -103,8 +103,11 @@ simba_status atomic_file_open(const char *path, AtomicFile **out_file, simba_err
   int failure = open_locked(file->temporary, &file->descriptor);
   if (failure) {
     atomic_file_free(file);
-    if (failure == EBUSY) return error_set(error, SIMBA_IO_ERROR, "%s: another process is writing this file", path);
-    return error_set_system(error, path, "write", failure);
+    if (failure == EBUSY)
+      error_set(error, SIMBA_IO_ERROR, "%s: another process is writing this file", path);
+    else
+      error_set_system(error, path, "write", failure);
+    return failure == ENOMEM ? SIMBA_OUT_OF_MEMORY : SIMBA_IO_ERROR;
   }
   *out_file = file;
   return SIMBA_OK;

@@ -52,15 +52,10 @@ simba_status metrics_append(const char *path, const MetricLine *line, simba_erro
                      METRICS_MAX_VALUES);
   char *text = line_text(line);
   if (!text) return error_set_memory(error, path);
+  /* The newline takes the place of the 0 byte. */
   size_t length = strlen(text);
-  char *whole = memory_allocate(length + 1, 1);
-  int failure = ENOMEM;
-  if (whole) {
-    memcpy(whole, text, length);
-    whole[length] = '\n';
-    failure = append_bytes(path, whole, length + 1);
-  }
-  free(whole);
+  text[length] = '\n';
+  int failure = append_bytes(path, text, length + 1);
   cJSON_free(text);
   return failure ? error_set_system(error, path, "write", failure) : SIMBA_OK;
 }

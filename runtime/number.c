@@ -34,10 +34,8 @@ bool number_parse(const char *text, size_t length, double *out) {
 }
 
 void number_text(double value, char out[NUMBER_TEXT_SIZE]) {
-  if (isnan(value)) {
-    strcpy(out, "nan");
-  } else if (isinf(value)) {
-    strcpy(out, value > 0 ? "inf" : "-inf");
+  if (!isfinite(value)) {
+    snprintf(out, NUMBER_TEXT_SIZE, "%s", isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
   } else {
     snprintf(out, NUMBER_TEXT_SIZE, "%.17g", value);
     /* Whatever the locale puts between the digits, it is all that is not of this set. */

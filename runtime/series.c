@@ -37,7 +37,7 @@ static void excerpt(const char *text, size_t length, char out[EXCERPT_SIZE]) {
   size_t kept = length < EXCERPT_SIZE - 4 ? length : EXCERPT_SIZE - 4;
   while (kept < length && kept > 0 && ((unsigned char)text[kept] & 0xC0) == 0x80) kept--;
   for (size_t i = 0; i < kept; i++) out[i] = (unsigned char)text[i] < 32 || text[i] == 127 ? '?' : text[i];
-  strcpy(out + kept, kept < length ? "..." : "");
+  snprintf(out + kept, EXCERPT_SIZE - kept, "%s", kept < length ? "..." : "");
 }
 
 /* ---- Header and date column ---- */

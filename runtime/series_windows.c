@@ -58,7 +58,7 @@ static int64_t transformer_rate(const char *path) {
 
 /* Where each split ends, counted in rows. */
 static simba_status split_ends(Series *series, int64_t ends[SPLIT_COUNT], simba_error *error) {
-  int64_t rate = transformer_rate(series->path), month = 30 * 24 * rate;
+  int64_t rate = transformer_rate(series->path), month = rate * 24 * 30;
   if (rate == 0) {
     series->protocol = "70/10/20";
     ends[SPLIT_TRAIN] = (int64_t)((double)series->rows * 0.7);

@@ -60,10 +60,6 @@ simba_status error_set_system(simba_error *error, const char *path, const char *
                    action, reason);
 }
 
-simba_status error_set_memory(simba_error *error, const char *purpose) {
-  return error_set(error, SIMBA_OUT_OF_MEMORY, "out of memory for %s", purpose);
-}
-
 simba_status error_prefix(simba_error *error, simba_status status, const char *format, ...) {
   if (!error) return status;
   char message[SIMBA_MESSAGE_SIZE];

@@ -11,7 +11,11 @@ simba_status error_set(simba_error *error, simba_status status, const char *form
     __attribute__((format(printf, 3, 4)));
 /* SIMBA_IO_ERROR "<path>: cannot <action>: <text of error_number>". */
 simba_status error_set_system(simba_error *error, const char *path, const char *action, int error_number);
-simba_status error_set_memory(simba_error *error, const char *purpose);
+/* SIMBA_OUT_OF_MEMORY "out of memory for <purpose>". */
+static inline simba_status error_set_memory(simba_error *error, const char *purpose) {
+  error_set(error, SIMBA_OUT_OF_MEMORY, "out of memory for %s", purpose);
+  return SIMBA_OUT_OF_MEMORY;
+}
 /* Puts text before the message of an error that is set: where we were. Returns its status. */
 simba_status error_prefix(simba_error *error, simba_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -22,13 +22,15 @@ typedef struct Worker {
 /* `launch` is raised once for every job; workers wait for it to change. `pending` counts workers that are not done
  * with the job; the caller waits for 0. Both sides spin first. Who sleeps announces it before looking once more, and
  * who changes a counter looks for sleepers after it: with sequentially consistent accesses one of the two sees the
- * other. The counters are on cache lines of their own. */
+ * other. What is written while others spin is on cache lines of its own. */
 struct ThreadPool {
   simba_executor executor; /* first: run() finds the pool through it */
-  Worker *worker;          /* [workers]; 0 is the caller and has no thread */
-  int32_t started;         /* threads that run */
-  LaunchHook *hook;
-  void *hook_context;
+  _Alignas(64) atomic_uint launch;
+  _Alignas(64) atomic_int pending;
+  _Alignas(64) atomic_int sleeping; /* workers that sleep */
+  atomic_bool caller_sleeping;
+  bool quit;
+  int32_t started; /* threads that run */
   /* The job; written before `launch` is raised. */
   simba_kernel *kernel;
   const simba_call *call;
@@ -36,13 +38,11 @@ struct ThreadPool {
   char *scratch;
   size_t scratch_bytes;
   int64_t items;
-  bool quit;
+  Worker *worker; /* [workers]; 0 is the caller and has no thread */
+  LaunchHook *hook;
+  void *hook_context;
   pthread_mutex_t mutex; /* for sleeping only */
   pthread_cond_t wake, done;
-  _Alignas(64) atomic_uint launch;
-  _Alignas(64) atomic_int pending;
-  _Alignas(64) atomic_int sleeping; /* workers that sleep */
-  atomic_bool caller_sleeping;
 };
 
 static inline void spin_pause(void) {
