@@ -179,5 +179,6 @@ void ast_print(const SyntaxFile *file, Text *out);
 void ast_dot(const SyntaxFile *file, Text *out);
 /* The expression in canonical form, the label of an axis that is declared by it: "2*E", "T-1", "(A+B)*C". */
 void ast_print_expression(const Expression *expression, Text *out);
+void ast_print_type(const TypeSyntax *type, Text *out);
 
 #endif

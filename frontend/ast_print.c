@@ -103,7 +103,7 @@ void ast_print_expression(const Expression *expression, Text *out) {
   }
 }
 
-static void print_type(const TypeSyntax *type, Text *out) {
+void ast_print_type(const TypeSyntax *type, Text *out) {
   static const char *const prefix[] = {"", "f32", "complex", "parts"};
   text_puts(out, prefix[type->kind]);
   text_puts(out, "[");
@@ -153,7 +153,7 @@ static void print_statement_head(const Statement *statement, Text *label) {
   if (statement->tuple) text_puts(label, ")");
   if (statement->type.span.length) {
     text_puts(label, ": ");
-    print_type(&statement->type, label);
+    ast_print_type(&statement->type, label);
   }
   print_path(&statement->path, label);
   if (statement->kind == STATEMENT_FOR) {
@@ -192,7 +192,7 @@ static void print_formal(const Formal *formal, Text *label) {
   switch (formal->kind) {
     case FORMAL_TENSOR:
       text_puts(label, ": ");
-      print_type(&formal->type, label);
+      ast_print_type(&formal->type, label);
       break;
     case FORMAL_AXIS: text_puts(label, ": axis"); break;
     case FORMAL_ARROW: text_print(label, " -> %s", formal->to.text); break;
@@ -218,7 +218,7 @@ static void print_definition(Printer *printer, int parent, const Definition *def
   text_puts(&label, ")");
   for (uint32_t i = 0; i < definition->result_count; i++) {
     text_puts(&label, i ? ", " : definition->result_count > 1 ? " -> (" : " -> ");
-    print_type(&definition->result[i], &label);
+    ast_print_type(&definition->result[i], &label);
   }
   if (definition->result_count > 1) text_puts(&label, ")");
   int node = begin_node(printer, parent, &label);

@@ -66,10 +66,12 @@ typedef struct ModelTensor {
 
 /* Values of recipe.def; keys that the file does not give have their defaults. */
 #define RECIPE_TYPE_INTEGER int64_t
+#define RECIPE_TYPE_COUNT int64_t
 #define RECIPE_TYPE_REAL double
-#define RECIPE_TYPE_TRUTH bool
-#define RECIPE_TYPE_NAME const char * /* NULL: not given */
-#define RECIPE_TYPE_WORD(words) int   /* number of the word in the list */
+#define RECIPE_TYPE_INPUT const char * /* file names; NULL: not given */
+#define RECIPE_TYPE_TARGET const char *
+#define RECIPE_TYPE_PARAMETER const char *
+#define RECIPE_TYPE_WORD(words) int /* number of the word in the list */
 typedef struct Recipe {
   bool present; /* the file has a recipe */
 #define RECIPE(field, section, choice, key, type, initial, doc) RECIPE_TYPE_##type field;
