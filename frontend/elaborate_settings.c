@@ -1,4 +1,5 @@
 #include "elaborator.h"
+#include "parser.h"
 
 #include <string.h>
 
