@@ -1,0 +1,82 @@
+/* Which node is computed by which kernel, and which values are in buffers. */
+#include "lower_internal.h"
+
+static bool is_leaf_buffer(OpCode op) { return op == OP_INPUT || op == OP_PARAMETER || op == OP_STATE; }
+
+static void find_users(Clusters *clusters) {
+  const Graph *graph = clusters->graph;
+  uint32_t *first = clusters->user_first = ARENA_ARRAY(clusters->arena, uint32_t, graph->node_count + 2);
+  for (NodeId id = 1; id <= graph->node_count; id++) {
+    const Node *node = graph_node(graph, id);
+    for (uint32_t k = 0; k < node->operand_count; k++) first[node->operand[k] + 1]++;
+  }
+  for (NodeId id = 1; id <= graph->node_count + 1; id++) first[id] += first[id - 1];
+  clusters->user = ARENA_ARRAY(clusters->arena, NodeId, first[graph->node_count + 1] + 1);
+  uint32_t *next = arena_copy(clusters->arena, first, (graph->node_count + 2) * sizeof *first);
+  for (NodeId id = 1; id <= graph->node_count; id++) {
+    const Node *node = graph_node(graph, id);
+    for (uint32_t k = 0; k < node->operand_count; k++) clusters->user[next[node->operand[k]]++] = id;
+  }
+}
+
+Clusters *clusters_create(const Graph *graph, Arena *arena) {
+  Clusters *clusters = ARENA_NEW(arena, Clusters);
+  uint32_t most = graph->cluster_count + graph->node_count + 1;
+  *clusters = (Clusters){.graph = graph, .arena = arena, .count = graph->cluster_count};
+  clusters->of = ARENA_ARRAY(arena, uint32_t, graph->node_count + 1);
+  clusters->family = ARENA_ARRAY(arena, LoweringKind, most);
+  clusters->anchor = ARENA_ARRAY(arena, NodeId, most);
+  clusters->stored = ARENA_ARRAY(arena, bool, graph->node_count + 1);
+  clusters->is_output = ARENA_ARRAY(arena, bool, graph->node_count + 1);
+  clusters->member_first = ARENA_ARRAY(arena, uint32_t, most + 1);
+  clusters->member = ARENA_ARRAY(arena, NodeId, graph->node_count + 1);
+  for (uint32_t c = 1; c <= graph->cluster_count; c++) {
+    clusters->family[c] = graph->cluster[c].family;
+    clusters->anchor[c] = graph->cluster[c].anchor;
+  }
+  for (NodeId id = 1; id <= graph->node_count; id++) {
+    LoweringKind kind = op_info(graph_op(graph, id))->lowering;
+    if (graph->node[id].cluster != 0) {
+      clusters->of[id] = graph->node[id].cluster;
+    } else if (kind != LOWER_LEAF && kind != LOWER_VIEW && kind != LOWER_HOST) {
+      clusters->of[id] = ++clusters->count;
+      clusters->family[clusters->count] = kind;
+      clusters->anchor[clusters->count] = id;
+    }
+  }
+  for (uint32_t k = 0; k < graph->output_count; k++) clusters->is_output[graph->output[k].node] = true;
+  find_users(clusters);
+  return clusters;
+}
+
+void clusters_store(Clusters *clusters, NodeId node) {
+  clusters->of[node] = ++clusters->count;
+  clusters->family[clusters->count] = LOWER_MAP;
+  clusters->anchor[clusters->count] = node;
+}
+
+bool clusters_escapes(const Clusters *clusters, NodeId node, uint32_t cluster) {
+  if (clusters->is_output[node]) return true;
+  for (uint32_t k = clusters->user_first[node]; k < clusters->user_first[node + 1]; k++) {
+    NodeId user = clusters->user[k];
+    if (clusters->of[user] == cluster) continue;
+    if (clusters->of[user] != 0 || clusters_escapes(clusters, user, cluster)) return true;
+  }
+  return false;
+}
+
+void clusters_settle(Clusters *clusters) {
+  const Graph *graph = clusters->graph;
+  uint32_t *first = clusters->member_first;
+  for (uint32_t c = 0; c <= clusters->count + 1; c++) first[c] = 0;
+  for (NodeId id = 1; id <= graph->node_count; id++) {
+    uint32_t cluster = clusters->of[id];
+    clusters->stored[id] = cluster == 0 ? is_leaf_buffer(graph_op(graph, id)) : clusters_escapes(clusters, id, cluster);
+    if (cluster != 0) first[cluster + 1]++;
+  }
+  for (uint32_t c = 1; c <= clusters->count + 1; c++) first[c] += first[c - 1];
+  uint32_t *next = arena_copy(clusters->arena, first, (clusters->count + 2) * sizeof *first);
+  for (NodeId id = 1; id <= graph->node_count; id++) {
+    if (clusters->of[id] != 0) clusters->member[next[clusters->of[id]]++] = id;
+  }
+}

@@ -1,0 +1,145 @@
+/* SPECTRAL kernels: one Fourier transform along one axis as a product with a table of cosines and sines. */
+#include "lower_internal.h"
+
+#include "ir/guard.h"
+
+#include <math.h>
+#include <string.h>
+
+static const Node *node_of(const Builder *builder, NodeId id) { return graph_node(builder->clusters->graph, id); }
+
+/* Entry (p, k; q, n) of the table of a transform: part p of frequency k from part q of sample n. */
+static float table_entry(int64_t extent, bool inverse, double scale, int p, int64_t k, int q, int64_t n) {
+  double angle = 2 * 3.14159265358979323846 * (double)(k * n % extent) / (double)extent;
+  double sign = inverse ? 1 : -1;
+  if (p == q) return (float)(scale * cos(angle));
+  return (float)(scale * (p == 1 ? sign : -sign) * sin(angle));
+}
+
+typedef struct Transform {
+  int64_t extent, axis; /* axis without the complex one */
+  int parts_in, parts_out;
+  bool table_right;
+} Transform;
+
+static float *make_table(Builder *builder, const Node *node, const Transform *transform) {
+  int64_t extent = transform->extent;
+  int parts_in = transform->parts_in, parts_out = transform->parts_out;
+  float *table = ARENA_ARRAY(builder->lowered->arena, float, parts_in * parts_out * extent * extent);
+  bool inverse = node_integer(node, DFT_INVERSE) != 0;
+  double scale = node_real(node, DFT_SCALE);
+  for (int p = 0; p < parts_out; p++) {
+    for (int64_t k = 0; k < extent; k++) {
+      for (int q = 0; q < parts_in; q++) {
+        for (int64_t n = 0; n < extent; n++) {
+          int64_t row = p * extent + k, column = q * extent + n;
+          int64_t at = transform->table_right ? column * parts_out * extent + row : row * parts_in * extent + column;
+          table[at] = table_entry(extent, inverse, scale, p, k, q, n);
+        }
+      }
+    }
+  }
+  return table;
+}
+
+/* Equal transforms of a program share a table. */
+static ValueId table_value(Builder *builder, const Node *node, const Transform *transform) {
+  float *table = make_table(builder, node, transform);
+  int64_t count = transform->extent * transform->extent * transform->parts_in * transform->parts_out;
+  Lowered *lowered = builder->lowered;
+  for (ValueId v = 1; v <= lowered->value_count; v++) {
+    const LoweredValue *value = &lowered->value[v];
+    if (value->data == NULL || !dim_equal(value->count, dim_constant(count))) continue;
+    if (memcmp(value->data, table, (size_t)count * sizeof *table) == 0) return v;
+  }
+  return lowered_add_value(lowered, builder->clusters->anchor[builder->cluster], dim_constant(count), table);
+}
+
+static bool load_table(Builder *builder, ValueId table, const Transform *transform, const Position *out_index,
+                       const Position *in_index, uint32_t *out_expr) {
+  Shape shape = {.rank = 2};
+  int64_t rows = transform->parts_out * transform->extent, columns = transform->parts_in * transform->extent;
+  shape.dim[0] = dim_constant(transform->table_right ? columns : rows);
+  shape.dim[1] = dim_constant(transform->table_right ? rows : columns);
+  Place place = {.rank = 2};
+  place.axis[0] = transform->table_right ? *in_index : *out_index;
+  place.axis[1] = transform->table_right ? *out_index : *in_index;
+  return builder_load(builder, table, &shape, &place, NODE_NONE, out_expr);
+}
+
+/* Loops over a part and an index of one side of the transform, and the row or column of the table they stand for. */
+typedef struct TransformAxes {
+  Position part, index, entry;
+} TransformAxes;
+
+static bool add_transform_axes(Builder *builder, int parts, int64_t extent, AxisRole role, bool keep,
+                               TransformAxes *out) {
+  uint32_t part, index;
+  if (!builder_add_axis(builder, dim_constant(parts), role, false, &part)) return false;
+  if (!builder_add_axis(builder, dim_constant(extent), role, keep, &index)) return false;
+  out->part = builder->logical[part].position;
+  out->index = builder->logical[index].position;
+  out->entry = out->index;
+  position_add(&out->entry, &out->part, extent);
+  return true;
+}
+
+static bool add_other_axes(Builder *builder, const Shape *result, int first, const Transform *transform,
+                           Place *place) {
+  for (int32_t k = first; k < result->rank; k++) {
+    if (k - first == transform->axis) continue;
+    uint32_t number;
+    if (!builder_add_axis(builder, result->dim[k], AXIS_PARALLEL, false, &number)) return false;
+    place->axis[k] = builder->logical[number].position;
+  }
+  return true;
+}
+
+static Transform transform_of(const Node *node) {
+  int64_t form = node_integer(node, DFT_FORM);
+  Transform transform = {.axis = node->attribute[DFT_AXES].integers[0],
+                         .parts_in = form == DFT_REAL_TO_COMPLEX ? 1 : 2,
+                         .parts_out = form == DFT_COMPLEX_TO_REAL ? 1 : 2,
+                         .table_right = true};
+  int first = transform.parts_out - 1;
+  transform.extent = node->shape.dim[transform.axis + first].factor;
+  for (int32_t k = (int32_t)transform.axis + first + 1; k < node->shape.rank; k++) {
+    if (!dim_equal(node->shape.dim[k], dim_constant(1))) transform.table_right = false;
+  }
+  return transform;
+}
+
+bool lower_spectral_cluster(Builder *builder) {
+  NodeId id = builder->clusters->anchor[builder->cluster];
+  const Node *node = node_of(builder, id);
+  ASSERT(node->attribute[DFT_AXES].count == 1);
+  Transform transform = transform_of(node);
+  int out_first = transform.parts_out - 1, in_first = transform.parts_in - 1;
+  Place place = {.rank = node->shape.rank};
+  TransformAxes out, in;
+  if (transform.table_right && !add_other_axes(builder, &node->shape, out_first, &transform, &place)) return false;
+  bool keep = transform.table_right;
+  if (!add_transform_axes(builder, transform.parts_out, transform.extent, AXIS_PARALLEL, keep, &out)) return false;
+  if (!transform.table_right && !add_other_axes(builder, &node->shape, out_first, &transform, &place)) return false;
+  if (!add_transform_axes(builder, transform.parts_in, transform.extent, AXIS_REDUCED, false, &in)) return false;
+  if (out_first == 1) place.axis[0] = out.part;
+  place.axis[transform.axis + out_first] = out.index;
+  Place source = {.rank = node->shape.rank - out_first + in_first};
+  for (int32_t k = 0; k < source.rank - in_first; k++) source.axis[k + in_first] = place.axis[k + out_first];
+  source.axis[transform.axis + in_first] = in.index;
+  if (in_first == 1) source.axis[0] = in.part;
+  uint32_t data, table;
+  builder->one_load = true;
+  bool found = lower_value(builder, node->operand[0], &source, &data);
+  builder->one_load = false;
+  if (!found) return false;
+  if (builder->expr[data].kind != EXPR_LOAD) {
+    return builder_fail(builder, FAILURE_STORE, node->operand[0], "a factor is no plain load");
+  }
+  ValueId entries = table_value(builder, node, &transform);
+  if (!load_table(builder, entries, &transform, &out.entry, &in.entry, &table)) return false;
+  builder->left = transform.table_right ? data : table;
+  builder->right = transform.table_right ? table : data;
+  product_register(builder, id, &place);
+  return lower_roots(builder, id, &place) && product_check_epilogue(builder);
+}

@@ -1,0 +1,223 @@
+/* The expression for one element of a node's value: the heart of lowering. Operands are asked for the element that is
+ * needed, down to buffers; views only change which element that is. */
+#include "lower_internal.h"
+
+static const Node *node_of(const Builder *builder, NodeId id) { return graph_node(builder->clusters->graph, id); }
+
+static bool is_local(const Builder *builder, NodeId id) { return builder->clusters->of[id] == builder->cluster; }
+
+static bool is_in_buffer(const Builder *builder, NodeId id) {
+  return builder->clusters->stored[id] && !is_local(builder, id);
+}
+
+static bool load_node(Builder *builder, NodeId buffer, NodeId as, const Place *place, uint32_t *out_expr) {
+  ValueId value = builder->lowered->of_node[buffer];
+  return builder_load(builder, value, &node_of(builder, as)->shape, place, buffer, out_expr);
+}
+
+/* A reshape of what is in a buffer addresses that buffer with strides of its own. */
+static NodeId reshaped_buffer(const Builder *builder, NodeId id) {
+  while (node_of(builder, id)->op == OP_RESHAPE) {
+    id = node_of(builder, id)->operand[0];
+    if (is_in_buffer(builder, id)) return id;
+    if (is_local(builder, id)) return NODE_NONE;
+  }
+  return NODE_NONE;
+}
+
+static bool lower_view(Builder *builder, NodeId id, const Place *place, uint32_t *out_expr) {
+  const Node *node = node_of(builder, id);
+  if (node->op == OP_RESHAPE) {
+    NodeId buffer = reshaped_buffer(builder, id);
+    if (buffer != NODE_NONE) return load_node(builder, buffer, id, place, out_expr);
+  }
+  Place inner;
+  SplitRequest split;
+  NodeId operand = node->operand[0];
+  if (!place_through_view(&builder->space, node, &node_of(builder, operand)->shape, place, &inner, &split)) {
+    while (node_of(builder, operand)->op == OP_RESHAPE) operand = node_of(builder, operand)->operand[0];
+    return builder_split(builder, &split, operand);
+  }
+  return lower_value(builder, operand, &inner, out_expr);
+}
+
+/* 1 where 0 <= position < extent, for bounds that may fail. */
+static uint32_t inside(Builder *builder, const Position *position, Dim extent) {
+  Expr index = {.kind = EXPR_INDEX, .axes = position_axes(position)};
+  index.index.constant = position->constant.constant;
+  for (int k = 0; k < KERNEL_MAX_AXES; k++) index.index.coefficient[k] = position->coefficient[k];
+  uint32_t at = builder_expr(builder, &index);
+  uint32_t condition = UINT32_MAX;
+  if (!position_is_from(&builder->space, position, 0)) {
+    condition = builder_op(builder, OP_LESS_EQUAL, builder_constant(builder, 0), at, 0);
+  }
+  bool below = dim_is_constant(extent) && position_is_below(&builder->space, position, extent.factor);
+  if (!below) {
+    uint32_t limit = dim_is_constant(extent) ? builder_constant(builder, (double)extent.factor)
+                                             : builder_expr(builder, &(Expr){.kind = EXPR_EXTENT, .dim = extent});
+    uint32_t high = builder_op(builder, OP_LESS, at, limit, 0);
+    condition = condition == UINT32_MAX ? high : builder_op(builder, OP_MULTIPLY, condition, high, 0);
+  }
+  return condition;
+}
+
+/* The operand at `inner` where axis `axis` of it lies inside the operand, else 0. */
+static bool lower_guarded(Builder *builder, NodeId id, NodeId operand, int64_t axis, Place inner, uint32_t *out_expr) {
+  Dim extent = node_of(builder, operand)->shape.dim[axis];
+  bool added;
+  if (!place_guard(&builder->space, &inner, &inner.axis[axis], extent, &added)) {
+    return builder_fail(builder, FAILURE_STORE, id, "too many guards");
+  }
+  if (!lower_value(builder, operand, &inner, out_expr)) return false;
+  if (!added || builder->expr[*out_expr].kind == EXPR_LOAD) return true;
+  uint32_t condition = inside(builder, &inner.axis[axis], extent);
+  *out_expr = builder_op(builder, OP_SELECT, condition, *out_expr, builder_constant(builder, 0));
+  return true;
+}
+
+static bool lower_pad(Builder *builder, NodeId id, const Place *place, uint32_t *out_expr) {
+  const Node *node = node_of(builder, id);
+  int64_t axis = node_integer(node, PAD_AXIS);
+  Place inner = *place;
+  inner.axis[axis].constant.constant -= node_integer(node, PAD_LOW);
+  return lower_guarded(builder, id, node->operand[0], axis, inner, out_expr);
+}
+
+static bool lower_delay(Builder *builder, NodeId id, const Place *place, uint32_t *out_expr) {
+  const Node *node = node_of(builder, id);
+  int64_t axis = node_integer(node, DELAY_AXIS);
+  bool reverse = node_integer(node, DELAY_REVERSE) != 0;
+  Place inner = *place;
+  inner.axis[axis].constant.constant += reverse ? 1 : -1;
+  if (node->operand_count == 1) return lower_guarded(builder, id, node->operand[0], axis, inner, out_expr);
+  if (builder->one_load) return builder_fail(builder, FAILURE_STORE, id, "a factor is no plain load");
+  Position shifted = inner.axis[axis];
+  Place first = *place;
+  first.rank--;
+  for (int32_t k = (int32_t)axis; k < first.rank; k++) first.axis[k] = place->axis[k + 1];
+  uint32_t before, other;
+  if (!lower_guarded(builder, id, node->operand[0], axis, inner, &before)) return false;
+  if (!lower_value(builder, node->operand[1], &first, &other)) return false;
+  uint32_t condition = inside(builder, &shifted, node->shape.dim[axis]);
+  *out_expr = condition == UINT32_MAX ? before : builder_op(builder, OP_SELECT, condition, before, other);
+  return true;
+}
+
+/* Which part an element is in is decided while compiling where it can be, else by comparing the index. */
+static bool lower_concat(Builder *builder, NodeId id, const Place *place, uint32_t *out_expr) {
+  const Node *node = node_of(builder, id);
+  int64_t axis = node_integer(node, CONCAT_AXIS), start = 0;
+  const Position *position = &place->axis[axis];
+  uint32_t value[GRAPH_MAX_OPERANDS], condition[GRAPH_MAX_OPERANDS], count = 0;
+  for (uint32_t k = 0; k < node->operand_count; k++) {
+    Dim extent = node_of(builder, node->operand[k])->shape.dim[axis];
+    if (!dim_is_constant(extent)) return builder_fail(builder, FAILURE_SHAPE, id, "a part's extent is no constant");
+    int64_t end = start + extent.factor;
+    bool misses = position_is_below(&builder->space, position, start) || position_is_from(&builder->space, position, end);
+    if (!misses) {
+      Place inner = *place;
+      inner.axis[axis].constant.constant -= start;
+      Position shifted = inner.axis[axis];
+      if (!lower_guarded(builder, id, node->operand[k], axis, inner, &value[count])) return false;
+      shifted.constant.constant -= extent.factor; /* inside this part or an earlier one: shifted < 0 */
+      condition[count] = UINT32_MAX;
+      if (!position_is_below(&builder->space, position, end)) {
+        Expr index = {.kind = EXPR_INDEX, .axes = position_axes(position)};
+        index.index.constant = shifted.constant.constant;
+        for (int a = 0; a < KERNEL_MAX_AXES; a++) index.index.coefficient[a] = shifted.coefficient[a];
+        uint32_t at = builder_expr(builder, &index);
+        condition[count] = builder_op(builder, OP_LESS, at, builder_constant(builder, 0), 0);
+      }
+      count++;
+    }
+    start = end;
+  }
+  if (count == 0) return builder_fail(builder, FAILURE_SHAPE, id, "an element outside all parts");
+  if (builder->one_load && count > 1) return builder_fail(builder, FAILURE_STORE, id, "a factor is no plain load");
+  *out_expr = value[count - 1];
+  for (uint32_t k = count - 1; k-- > 0;) {
+    *out_expr = condition[k] == UINT32_MAX ? value[k] : builder_op(builder, OP_SELECT, condition[k], value[k], *out_expr);
+  }
+  return true;
+}
+
+static bool lower_elementwise(Builder *builder, NodeId id, const Place *place, uint32_t *out_expr) {
+  const Node *node = node_of(builder, id);
+  uint32_t arg[3] = {0};
+  for (uint32_t k = 0; k < node->operand_count; k++) {
+    if (!lower_value(builder, node->operand[k], place, &arg[k])) return false;
+  }
+  bool copies = node->op == OP_COPY || node->op == OP_DETACH;
+  *out_expr = copies ? arg[0] : builder_op(builder, node->op, arg[0], arg[1], arg[2]);
+  return true;
+}
+
+static bool lower_random(Builder *builder, NodeId id, const Place *place, uint32_t *out_expr) {
+  const Node *node = node_of(builder, id);
+  Expr expr = {.kind = EXPR_RANDOM, .stream = node_integer(node, RANDOM_STREAM)};
+  Place unguarded = *place;
+  unguarded.guard_count = 0;
+  if (!place_access(&unguarded, &node->shape, &expr.access)) {
+    return builder_fail(builder, FAILURE_SHAPE, id, "the element's number is not linear in the loop indices");
+  }
+  expr.axes = access_axes(&expr.access);
+  *out_expr = builder_expr(builder, &expr);
+  return true;
+}
+
+static bool lower_index(Builder *builder, NodeId id, const Place *place, uint32_t *out_expr) {
+  const Position *position = &place->axis[0];
+  for (int s = 0; s < SYMBOL_MAX; s++) {
+    if (position->constant.per_symbol[s] != 0) {
+      return builder_fail(builder, FAILURE_STORE, id, "an index that depends on a symbol");
+    }
+  }
+  Expr expr = {.kind = EXPR_INDEX, .axes = position_axes(position)};
+  expr.index.constant = position->constant.constant;
+  for (int k = 0; k < KERNEL_MAX_AXES; k++) expr.index.coefficient[k] = position->coefficient[k];
+  *out_expr = builder_expr(builder, &expr);
+  return true;
+}
+
+static bool lower_op(Builder *builder, NodeId id, const Place *place, uint32_t *out_expr) {
+  const Node *node = node_of(builder, id);
+  if (op_info(node->op)->lowering == LOWER_VIEW) return lower_view(builder, id, place, out_expr);
+  if (node->op == OP_PAD) return lower_pad(builder, id, place, out_expr);
+  if (node->op == OP_CONCAT) return lower_concat(builder, id, place, out_expr);
+  if (node->op == OP_SCAN) return lower_state(builder, id, place, out_expr);
+  if (node->op == OP_DELAY) {
+    if (builder->family == LOWER_SCAN && lower_state(builder, id, place, out_expr)) return true;
+    return lower_delay(builder, id, place, out_expr);
+  }
+  if (builder->one_load) return builder_fail(builder, FAILURE_STORE, id, "a factor is no plain load");
+  if (op_is_elementwise(node->op)) return lower_elementwise(builder, id, place, out_expr);
+  switch (node->op) {
+    case OP_CONSTANT: *out_expr = builder_constant(builder, node_real(node, CONSTANT_VALUE)); return true;
+    case OP_EXTENT: {
+      Expr expr = {.kind = EXPR_EXTENT, .dim = node->attribute[EXTENT_DIM].dims[0]};
+      *out_expr = builder_expr(builder, &expr);
+      return true;
+    }
+    case OP_INDEX: return lower_index(builder, id, place, out_expr);
+    case OP_RANDOM_UNIFORM: return lower_random(builder, id, place, out_expr);
+    case OP_REDUCE_SUM:
+    case OP_REDUCE_MAX: return lower_reduce(builder, id, place, out_expr);
+    case OP_CONTRACT: return lower_inner_product(builder, id, place, out_expr);
+    case OP_UNWINDOW: return lower_overlap_add(builder, id, place, out_expr);
+    default: return builder_fail(builder, FAILURE_SHAPE, id, "the op does not go into this kernel");
+  }
+}
+
+bool lower_value(Builder *builder, NodeId id, const Place *place, uint32_t *out_expr) {
+  if (is_in_buffer(builder, id)) return load_node(builder, id, id, place, out_expr);
+  for (const PlacedExpr *known = builder->placed[id]; known != NULL; known = known->next) {
+    if (!place_equal(&known->place, place)) continue;
+    *out_expr = known->expr;
+    return true;
+  }
+  if (!lower_op(builder, id, place, out_expr)) return false;
+  PlacedExpr *placed = ARENA_NEW(builder->arena, PlacedExpr);
+  *placed = (PlacedExpr){*place, *out_expr, builder->placed[id]};
+  builder->placed[id] = placed;
+  return true;
+}
