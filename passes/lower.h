@@ -1,26 +1,23 @@
-/* From a graph to a program: the last pass of all. Needs: a verified graph without HOST ops. Keeps: what the outputs are.
+/* From a graph to a program. Needs: the graph that the pipeline gives (spectral-split, unwindow-split and
+ * separate-outputs have run; clusters are what fuse-scan and fuse-map made of it), without HOST ops.
  *
- *   graph -> spectral_split, unwindow_split, fuse_scan, fuse_map (clusters) -> kernels -> schedule -> memory plan
+ *   clusters -> kernels -> order of launches -> buffers and memory plan
  *
- * Every node that computes something belongs to one cluster, and each cluster becomes one kernel; views and scalars
- * vanish into the addressing of whoever reads them. A cluster that has no kernel for it (a view chain that is not
- * affine, too many guards) has the value that stands in the way stored by a kernel of its own, so that every graph
- * lowers, with fusion on or off. */
+ * Every node that computes something belongs to one cluster, alone or as the fusion passes say, and each cluster becomes
+ * one kernel (a scan with sums over channels or batches: some more that add up partial sums); views and scalars vanish
+ * into the addressing of whoever reads them. Where no kernel can address a value (a view chain that is not affine) the
+ * value is stored by a kernel of its own, and a cluster that cannot be one kernel falls apart into its nodes, so that
+ * every graph lowers, fused or not. */
 #ifndef SIMBAC_PASSES_LOWER_H
 #define SIMBAC_PASSES_LOWER_H
 
 #include "ir/program.h"
 
 typedef struct LowerOptions {
-  bool no_fuse_scan; /* scans alone, with decay and input as full tensors */
-  bool no_fuse_map;  /* every elementwise op, reduction and epilogue a kernel of its own */
-  Text *explain;     /* why something did not fuse, a line each; NULL: not wanted */
+  Text *explain; /* what fell apart or had to be stored, and why, a line each; NULL: not wanted */
 } LowerOptions;
 
-/* Everything the program points to lives in `arena`, its graph included. */
+/* Everything the program points to but the graph lives in `arena`. `options` may be NULL. */
 Program *program_build(const Graph *graph, Arena *arena, const LowerOptions *options);
-
-/* The graph as it is clustered by program_build: for dumps and tests. */
-Graph *graph_fuse(const Graph *graph, Arena *arena, const LowerOptions *options);
 
 #endif

@@ -218,12 +218,21 @@ static void merge_loops(Kernel *kernel) {
   }
 }
 
+/* Where a loop stands: by role, and the PARALLEL axes of a product by the factors that vary along them. */
+static int loop_rank(const Kernel *kernel, uint32_t k) {
+  static const int by_role[] = {
+      [AXIS_PARALLEL] = 0, [AXIS_LANE] = 3, [AXIS_TIME] = 4, [AXIS_STATE] = 5, [AXIS_REDUCED] = 6};
+  bool product = kernel->family == LOWER_CONTRACT || kernel->family == LOWER_SPECTRAL;
+  if (!product || kernel->axis[k].role != AXIS_PARALLEL) return by_role[kernel->axis[k].role];
+  bool left = kernel->expr[kernel->left].axes >> k & 1, right = kernel->expr[kernel->right].axes >> k & 1;
+  return left && right ? 0 : left ? 1 : 2;
+}
+
 static void order_loops(Kernel *kernel) {
-  static const AxisRole order[] = {AXIS_PARALLEL, AXIS_LANE, AXIS_TIME, AXIS_STATE, AXIS_REDUCED};
   LoopMap map = {0};
-  for (int o = 0; o < 5; o++) {
+  for (int rank = 0; rank <= 6; rank++) {
     for (uint32_t k = 0; k < kernel->axis_count; k++) {
-      if (kernel->axis[k].role == order[o]) map.from[map.count++] = k;
+      if (loop_rank(kernel, k) == rank) map.from[map.count++] = k;
     }
   }
   map_kernel(&map, kernel);

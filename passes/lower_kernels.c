@@ -192,13 +192,17 @@ static void dissolve(Clusters *clusters, uint32_t cluster) {
   }
 }
 
-/* Changes the clusters so that the failure does not come again. */
-static void mend(Clusters *clusters, uint32_t cluster, const Failure *failure) {
+/* Changes the clusters so that the failure does not come again. Clusters above `known` are of this round. */
+static void mend(Clusters *clusters, uint32_t cluster, const Failure *failure, uint32_t known, Text *explain) {
   NodeId node = failure->node;
+  if (failure->kind == FAILURE_STORE && clusters->of[node] > known) return; /* another cluster asked for it too */
   bool alone = clusters->member_first[cluster + 1] - clusters->member_first[cluster] == 1;
   if (failure->kind == FAILURE_STORE && clusters->of[node] == 0) {
+    if (explain) text_print(explain, "lower: %%%u is stored: %s\n", node, failure->message);
     clusters_store(clusters, node);
   } else if (!alone) {
+    NodeId anchor = clusters->anchor[cluster];
+    if (explain) text_print(explain, "lower: the fusion around %%%u falls apart: %s\n", anchor, failure->message);
     dissolve(clusters, cluster);
   } else {
     guard_bug("lowering: %%%u %s has no kernel: %s", clusters->anchor[cluster],
@@ -209,6 +213,7 @@ static void mend(Clusters *clusters, uint32_t cluster, const Failure *failure) {
 static Lowered *lowered_create(const Clusters *clusters, Arena *arena) {
   Lowered *lowered = ARENA_NEW(arena, Lowered);
   lowered->arena = arena;
+  lowered->value = arena_grow(arena, NULL, 0, &lowered->value_capacity, sizeof(LoweredValue)); /* slot 0 stays free */
   lowered->of_node = ARENA_ARRAY(arena, ValueId, clusters->graph->node_count + 1);
   for (NodeId id = 1; id <= clusters->graph->node_count; id++) {
     if (!clusters->stored[id]) continue;
@@ -219,7 +224,7 @@ static Lowered *lowered_create(const Clusters *clusters, Arena *arena) {
   return lowered;
 }
 
-Lowered *lower_all(Clusters *clusters, Arena *arena) {
+Lowered *lower_all(Clusters *clusters, Arena *arena, Text *explain) {
   for (;;) {
     clusters_settle(clusters);
     Lowered *lowered = lowered_create(clusters, arena);
@@ -236,7 +241,7 @@ Lowered *lower_all(Clusters *clusters, Arena *arena) {
                                               : lower_cluster(clusters, c, lowered, &failure);
       if (done) continue;
       complete = false;
-      mend(clusters, c, &failure);
+      mend(clusters, c, &failure, count, explain);
     }
     if (complete) return lowered;
   }

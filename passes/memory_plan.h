@@ -1,0 +1,22 @@
+/* Where buffers lie: offsets for things that are alive between two launches, in regions by symbol (program.h), so that
+ * two that are alive at once never overlap, for any value of the symbols.
+ *
+ * Larger ones are placed first, each in the smallest gap that holds it between those that are alive with it, else behind
+ * them all: best fit by size. Offsets are multiples of 64 bytes. A buffer whose size is a multiple of 4096 is laid out
+ * 64 bytes larger, so that a row of equal big ones does not start at equal page offsets and fight for the same sets of
+ * a cache. */
+#ifndef SIMBAC_PASSES_MEMORY_PLAN_H
+#define SIMBAC_PASSES_MEMORY_PLAN_H
+
+#include "ir/kernel.h"
+
+typedef struct Lifetime {
+  Dim count;            /* elements of f32 */
+  uint32_t first, last; /* alive from launch `first` to launch `last`, both included */
+  Dim offset;           /* result: bytes within the region of count's symbol */
+} Lifetime;
+
+/* Fills the offsets; the size of every region, which is the exact peak of its own buffers. */
+Linear memory_plan(Lifetime *lifetimes, uint32_t count, Arena *scratch);
+
+#endif

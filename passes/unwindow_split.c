@@ -1,0 +1,60 @@
+/* Overlap-add with a stride above 1 becomes one with stride 1 for every remainder of the index by the stride: then the
+ * windows that reach an element are at an affine distance, which is what kernels can address.
+ *
+ *   %2 = unwindow %1 axis=0 extent=P stride=t             %1: [C, S]
+ * ->
+ *   %2 = pad %1 up to [C, U*t], U = ceil(S / t);  %3 = reshape %2 [C, U, t]
+ *   %4 = unwindow %3 axis=0 extent=C+U-1 stride=1         [C+U-1, t]
+ *   %5 = reshape %4 [(C+U-1)*t];  %6 = slice or pad %5 to P
+ *
+ * Windows that do not overlap (U = 1) are a reshape alone. Linear. */
+#include "ir/guard.h"
+#include "pipeline.h"
+#include "rebuild.h"
+
+/* The shape with axis `axis` replaced by `count` dims. */
+static Shape replace_axis(const Shape *shape, int32_t axis, int32_t taken, const Dim *dims, int32_t count) {
+  Shape result = {.rank = shape->rank - taken + count};
+  if (result.rank > SHAPE_MAX_RANK) guard_bug("unwindow_split: more than %d axes", SHAPE_MAX_RANK);
+  for (int32_t k = 0; k < axis; k++) result.dim[k] = shape->dim[k];
+  for (int32_t k = 0; k < count; k++) result.dim[axis + k] = dims[k];
+  for (int32_t k = axis + taken; k < shape->rank; k++) result.dim[k - taken + count] = shape->dim[k];
+  return result;
+}
+
+static NodeId split(Graph *to, const Node *node, NodeId x) {
+  int32_t axis = (int32_t)node_integer(node, UNWINDOW_AXIS);
+  int64_t extent = node_integer(node, UNWINDOW_EXTENT), stride = node_integer(node, UNWINDOW_STRIDE);
+  const Shape *shape = graph_shape(to, x);
+  int64_t count = shape->dim[axis].factor, size = shape->dim[axis + 1].factor;
+  int64_t pieces = (size + stride - 1) / stride, whole = count;
+  if (pieces * stride > size) x = graph_pad(to, x, axis + 1, 0, pieces * stride - size);
+  if (pieces > 1) {
+    whole = count + pieces - 1;
+    Dim dims[] = {dim_constant(pieces), dim_constant(stride)};
+    Shape cut = replace_axis(graph_shape(to, x), axis + 1, 1, dims, 2);
+    x = graph_unwindow(to, graph_reshape(to, x, &cut), axis, whole, 1);
+  }
+  Dim merged = dim_constant(whole * stride);
+  Shape flat = replace_axis(graph_shape(to, x), axis, 2, &merged, 1);
+  x = graph_reshape(to, x, &flat);
+  if (whole * stride > extent) x = graph_slice(to, x, axis, 0, extent);
+  if (whole * stride < extent) x = graph_pad(to, x, axis, 0, extent - whole * stride);
+  return x;
+}
+
+Graph *pass_unwindow_split(const Graph *graph, PassContext *context) {
+  Graph *to = graph_create_like(context->arena, graph);
+  const bool *live = graph_find_live(graph, context->arena);
+  NodeId *map = ARENA_ARRAY(context->arena, NodeId, graph->node_count + 1);
+  for (NodeId id = 1; id <= graph->node_count; id++) {
+    if (!live[id]) continue;
+    const Node *node = graph_node(graph, id);
+    to->span = node->span;
+    bool strided = node->op == OP_UNWINDOW && node_integer(node, UNWINDOW_STRIDE) > 1;
+    map[id] = strided ? split(to, node, map[node->operand[0]]) : graph_copy_node(to, graph, id, map);
+  }
+  to->span = graph->span;
+  graph_copy_outputs(to, graph, map);
+  return to;
+}
