@@ -3,11 +3,11 @@
  *
  *   clusters -> kernels -> order of launches -> buffers and memory plan
  *
- * Every node that computes something belongs to one cluster, alone or as the fusion passes say, and each cluster becomes
- * one kernel (a scan with sums over channels or batches: some more that add up partial sums); views and scalars vanish
- * into the addressing of whoever reads them. Where no kernel can address a value (a view chain that is not affine) the
- * value is stored by a kernel of its own, and a cluster that cannot be one kernel falls apart into its nodes, so that
- * every graph lowers, fused or not. */
+ * Every node that computes something belongs to one cluster, alone or as the fusion passes say, and each cluster
+ * becomes one kernel (a scan with sums over channels or batches: some more that add up partial sums); views and scalars
+ * vanish into the addressing of whoever reads them. Where no kernel can address a value (a view chain that is not
+ * affine) the value is stored by a kernel of its own, and a cluster that cannot be one kernel falls apart into its
+ * nodes, so that every graph lowers, fused or not. */
 #ifndef SIMBAC_PASSES_LOWER_H
 #define SIMBAC_PASSES_LOWER_H
 

@@ -71,8 +71,7 @@ uint32_t builder_expr(Builder *builder, const Expr *expr) {
   for (uint32_t e = 0; e < builder->expr_count; e++) {
     if (builder->expr[e].kind == expr->kind && expr_equal(&builder->expr[e], expr, KERNEL_MAX_AXES)) return e;
   }
-  builder->expr =
-      arena_grow(builder->arena, builder->expr, builder->expr_count, &builder->expr_capacity, sizeof(Expr));
+  builder->expr = arena_grow(builder->arena, builder->expr, builder->expr_count, &builder->expr_capacity, sizeof(Expr));
   builder->expr[builder->expr_count] = *expr;
   return builder->expr_count++;
 }
@@ -111,8 +110,8 @@ bool builder_load(Builder *builder, ValueId value, const Shape *shape, const Pla
   return true;
 }
 
-bool builder_store(Builder *builder, ValueId value, const Shape *shape, const Place *place, NodeId node,
-                   uint32_t expr, Store **out_store) {
+bool builder_store(Builder *builder, ValueId value, const Shape *shape, const Place *place, NodeId node, uint32_t expr,
+                   Store **out_store) {
   if (builder->store_count == STORES_MAX) return builder_fail(builder, FAILURE_SHAPE, node, "too many results");
   Store *store = &builder->store[builder->store_count];
   *store = (Store){.expr = expr};
@@ -170,7 +169,8 @@ static void map_kernel(const LoopMap *map, Kernel *kernel) {
   for (uint32_t s = 0; s < kernel->store_count; s++) map_access(map, &kernel->store[s].access);
 }
 
-/* May loops k and k + 1 be one? Then every address and index moves along k by extent(k + 1) times its step along k + 1. */
+/* May loops k and k + 1 be one? Then every address and index moves along k by extent(k + 1) times its step along k + 1.
+ */
 static bool dim_merges(Dim outer, Dim inner, Dim extent) {
   Dim product;
   return dim_multiply(inner, extent, &product) && dim_equal(outer, product.factor == 0 ? dim_constant(0) : product);

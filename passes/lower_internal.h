@@ -126,13 +126,13 @@ typedef struct Builder {
   bool slot_written[SLOTS_MAX];
   uint32_t slot_count;
   uint32_t left, right;
-  PlacedExpr **placed; /* by node */
-  int32_t lane_axis, state_axis; /* scan: axes of the anchor, state_axis -1 for none */
-  Place full;                    /* scan: the place of the anchor's states */
-  NodeId root;                   /* scan: the result whose own sum may run over LANE, TIME and PARALLEL axes */
+  PlacedExpr **placed;                 /* by node */
+  int32_t lane_axis, state_axis;       /* scan: axes of the anchor, state_axis -1 for none */
+  Place full;                          /* scan: the place of the anchor's states */
+  NodeId root;                         /* scan: the result whose own sum may run over LANE, TIME and PARALLEL axes */
   AxisMask batch_over[REDUCTIONS_MAX]; /* scan, by reduction: PARALLEL axes that a kernel which follows sums over */
-  struct PartialSum *partial;    /* scan: partial sums that a kernel which follows adds up */
-  bool one_load;       /* the value must come from a buffer as it is: a factor of a product */
+  struct PartialSum *partial;          /* scan: partial sums that a kernel which follows adds up */
+  bool one_load;                       /* the value must come from a buffer as it is: a factor of a product */
   Failure failure;
 } Builder;
 
@@ -149,8 +149,8 @@ uint32_t builder_op(Builder *builder, OpCode op, uint32_t a, uint32_t b, uint32_
 uint32_t builder_slot(Builder *builder, ValueId value, bool written);
 bool builder_load(Builder *builder, ValueId value, const Shape *shape, const Place *place, NodeId node,
                   uint32_t *out_expr);
-bool builder_store(Builder *builder, ValueId value, const Shape *shape, const Place *place, NodeId node,
-                   uint32_t expr, Store **out_store);
+bool builder_store(Builder *builder, ValueId value, const Shape *shape, const Place *place, NodeId node, uint32_t expr,
+                   Store **out_store);
 AxisMask logical_axes(const Builder *builder, uint32_t logical);
 
 /* The expression for the element of `node` at `place`. False with builder->failure set. */

@@ -41,10 +41,14 @@ static Builder *builder_create(const Clusters *clusters, uint32_t cluster, Lower
 
 static bool fill(Builder *builder) {
   switch (builder->family) {
-    case LOWER_CONTRACT: return lower_contract_cluster(builder);
-    case LOWER_SPECTRAL: return lower_spectral_cluster(builder);
-    case LOWER_SCAN: return lower_scan_cluster(builder);
-    default: return lower_map_cluster(builder);
+    case LOWER_CONTRACT:
+      return lower_contract_cluster(builder);
+    case LOWER_SPECTRAL:
+      return lower_spectral_cluster(builder);
+    case LOWER_SCAN:
+      return lower_scan_cluster(builder);
+    default:
+      return lower_map_cluster(builder);
   }
 }
 
@@ -97,7 +101,8 @@ static bool choose_scan_axes(Builder *builder, const Shape *shape, int64_t time)
       builder->state_axis = state;
       bool filled = fill_with_splits(builder, LOWER_SCAN);
       builder->lowered->value_count = values;
-      if (!filled && (failure.kind == FAILURE_NONE || builder->failure.kind == FAILURE_STORE)) failure = builder->failure;
+      if (!filled && (failure.kind == FAILURE_NONE || builder->failure.kind == FAILURE_STORE))
+        failure = builder->failure;
       int score = filled ? scan_score(builder) : INT_MIN;
       if (score <= best) continue;
       best = score;

@@ -144,7 +144,11 @@ bool lower_overlap_add(Builder *builder, NodeId id, const Place *place, uint32_t
     return builder_fail(builder, FAILURE_STORE, id, "too many guards");
   }
   uint32_t body;
-  if (!lower_value(builder, node->operand[0], &inner, &body)) return false;
+  if (!lower_value(builder, node->operand[0], &inner, &body)) {
+    bool strides = builder->failure.kind == FAILURE_SHAPE && builder->clusters->of[node->operand[0]] == 0;
+    if (strides) builder->failure = (Failure){FAILURE_STORE, node->operand[0], builder->failure.message};
+    return false;
+  }
   if (added && builder->expr[body].kind != EXPR_LOAD) {
     return builder_fail(builder, FAILURE_STORE, node->operand[0], "windows that are computed on the fly");
   }

@@ -25,7 +25,7 @@ typedef struct Transform {
 static float *make_table(Builder *builder, const Node *node, const Transform *transform) {
   int64_t extent = transform->extent;
   int parts_in = transform->parts_in, parts_out = transform->parts_out;
-  float *table = ARENA_ARRAY(builder->lowered->arena, float, parts_in * parts_out * extent * extent);
+  float *table = ARENA_ARRAY(builder->lowered->arena, float, parts_in *parts_out *extent *extent);
   bool inverse = node_integer(node, DFT_INVERSE) != 0;
   double scale = node_real(node, DFT_SCALE);
   for (int p = 0; p < parts_out; p++) {
@@ -84,8 +84,7 @@ static bool add_transform_axes(Builder *builder, int parts, int64_t extent, Axis
   return true;
 }
 
-static bool add_other_axes(Builder *builder, const Shape *result, int first, const Transform *transform,
-                           Place *place) {
+static bool add_other_axes(Builder *builder, const Shape *result, int first, const Transform *transform, Place *place) {
   for (int32_t k = first; k < result->rank; k++) {
     if (k - first == transform->axis) continue;
     uint32_t number;

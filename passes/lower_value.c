@@ -113,7 +113,8 @@ static bool lower_concat(Builder *builder, NodeId id, const Place *place, uint32
     Dim extent = node_of(builder, node->operand[k])->shape.dim[axis];
     if (!dim_is_constant(extent)) return builder_fail(builder, FAILURE_SHAPE, id, "a part's extent is no constant");
     int64_t end = start + extent.factor;
-    bool misses = position_is_below(&builder->space, position, start) || position_is_from(&builder->space, position, end);
+    bool misses =
+        position_is_below(&builder->space, position, start) || position_is_from(&builder->space, position, end);
     if (!misses) {
       Place inner = *place;
       inner.axis[axis].constant.constant -= start;
@@ -136,7 +137,8 @@ static bool lower_concat(Builder *builder, NodeId id, const Place *place, uint32
   if (builder->one_load && count > 1) return builder_fail(builder, FAILURE_STORE, id, "a factor is no plain load");
   *out_expr = value[count - 1];
   for (uint32_t k = count - 1; k-- > 0;) {
-    *out_expr = condition[k] == UINT32_MAX ? value[k] : builder_op(builder, OP_SELECT, condition[k], value[k], *out_expr);
+    *out_expr =
+        condition[k] == UINT32_MAX ? value[k] : builder_op(builder, OP_SELECT, condition[k], value[k], *out_expr);
   }
   return true;
 }
@@ -192,19 +194,27 @@ static bool lower_op(Builder *builder, NodeId id, const Place *place, uint32_t *
   if (builder->one_load) return builder_fail(builder, FAILURE_STORE, id, "a factor is no plain load");
   if (op_is_elementwise(node->op)) return lower_elementwise(builder, id, place, out_expr);
   switch (node->op) {
-    case OP_CONSTANT: *out_expr = builder_constant(builder, node_real(node, CONSTANT_VALUE)); return true;
+    case OP_CONSTANT:
+      *out_expr = builder_constant(builder, node_real(node, CONSTANT_VALUE));
+      return true;
     case OP_EXTENT: {
       Expr expr = {.kind = EXPR_EXTENT, .dim = node->attribute[EXTENT_DIM].dims[0]};
       *out_expr = builder_expr(builder, &expr);
       return true;
     }
-    case OP_INDEX: return lower_index(builder, id, place, out_expr);
-    case OP_RANDOM_UNIFORM: return lower_random(builder, id, place, out_expr);
+    case OP_INDEX:
+      return lower_index(builder, id, place, out_expr);
+    case OP_RANDOM_UNIFORM:
+      return lower_random(builder, id, place, out_expr);
     case OP_REDUCE_SUM:
-    case OP_REDUCE_MAX: return lower_reduce(builder, id, place, out_expr);
-    case OP_CONTRACT: return lower_inner_product(builder, id, place, out_expr);
-    case OP_UNWINDOW: return lower_overlap_add(builder, id, place, out_expr);
-    default: return builder_fail(builder, FAILURE_SHAPE, id, "the op does not go into this kernel");
+    case OP_REDUCE_MAX:
+      return lower_reduce(builder, id, place, out_expr);
+    case OP_CONTRACT:
+      return lower_inner_product(builder, id, place, out_expr);
+    case OP_UNWINDOW:
+      return lower_overlap_add(builder, id, place, out_expr);
+    default:
+      return builder_fail(builder, FAILURE_SHAPE, id, "the op does not go into this kernel");
   }
 }
 

@@ -213,8 +213,8 @@ static bool place_through_group(const LoopSpace *space, const Shape *result, con
   return true;
 }
 
-static bool place_through_reshape(const LoopSpace *space, const Shape *result, const Shape *operand,
-                                  const Place *place, Place *out, SplitRequest *out_split) {
+static bool place_through_reshape(const LoopSpace *space, const Shape *result, const Shape *operand, const Place *place,
+                                  Place *out, SplitRequest *out_split) {
   for (int32_t k = 0; k < operand->rank; k++) out->axis[k] = position_constant(0);
   AxisGroup group = {0};
   int32_t r = 0, o = 0;
@@ -228,8 +228,8 @@ static bool place_through_reshape(const LoopSpace *space, const Shape *result, c
   return r == result->rank && o == operand->rank;
 }
 
-bool place_through_view(const LoopSpace *space, const Node *node, const Shape *operand, const Place *place,
-                        Place *out, SplitRequest *out_split) {
+bool place_through_view(const LoopSpace *space, const Node *node, const Shape *operand, const Place *place, Place *out,
+                        SplitRequest *out_split) {
   *out = *place;
   *out_split = (SplitRequest){0};
   out->rank = operand->rank;
@@ -266,8 +266,10 @@ bool place_through_view(const LoopSpace *space, const Node *node, const Shape *o
       for (int32_t k = (int32_t)axis + 1; k < operand->rank; k++) out->axis[k] = place->axis[k + 1];
       return true;
     }
-    case OP_RESHAPE: return place_through_reshape(space, &node->shape, operand, place, out, out_split);
-    default: return false;
+    case OP_RESHAPE:
+      return place_through_reshape(space, &node->shape, operand, place, out, out_split);
+    default:
+      return false;
   }
 }
 

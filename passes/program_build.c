@@ -1,4 +1,5 @@
-/* The last steps: values become buffers, kernels that are equal become one, launches get an order and the arena a plan. */
+/* The last steps: values become buffers, kernels that are equal become one, launches get an order and the arena a plan.
+ */
 #include "lower_internal.h"
 #include "memory_plan.h"
 #include "schedule.h"
@@ -34,12 +35,17 @@ static void bind_leaves(Build *build) {
   program->state = ARENA_ARRAY(build->arena, Binding, most);
   for (NodeId id = 1; id <= build->graph->node_count; id++) {
     switch (graph_op(build->graph, id)) {
-      case OP_INPUT: add_binding(build, id, &program->input, &program->input_count, BUFFER_INPUT); break;
+      case OP_INPUT:
+        add_binding(build, id, &program->input, &program->input_count, BUFFER_INPUT);
+        break;
       case OP_PARAMETER:
         add_binding(build, id, &program->parameter, &program->parameter_count, BUFFER_PARAMETER);
         break;
-      case OP_STATE: add_binding(build, id, &program->state, &program->state_count, BUFFER_STATE); break;
-      default: break;
+      case OP_STATE:
+        add_binding(build, id, &program->state, &program->state_count, BUFFER_STATE);
+        break;
+      default:
+        break;
     }
   }
 }

@@ -9,11 +9,11 @@ typedef struct Schedule {
   const Step *steps;
   uint32_t step_count;
   const bool *resident;
-  int64_t *size;      /* by value */
-  uint32_t *writers;  /* by value: steps that write it and have not run */
-  uint32_t *readers;  /* by value: steps that read it and have not run */
-  bool *allocated;    /* by value */
-  bool *done;         /* by step */
+  int64_t *size;     /* by value */
+  uint32_t *writers; /* by value: steps that write it and have not run */
+  uint32_t *readers; /* by value: steps that read it and have not run */
+  bool *allocated;   /* by value */
+  bool *done;        /* by step */
 } Schedule;
 
 static bool is_ready(const Schedule *schedule, const Step *step) {
@@ -52,9 +52,7 @@ static void run(Schedule *schedule, uint32_t number) {
   }
 }
 
-static int64_t typical_size(Dim count) {
-  return dim_is_constant(count) ? count.factor : count.factor * TYPICAL_EXTENT;
-}
+static int64_t typical_size(Dim count) { return dim_is_constant(count) ? count.factor : count.factor * TYPICAL_EXTENT; }
 
 uint32_t *schedule_steps(const Step *steps, uint32_t step_count, const LoweredValue *values, uint32_t value_count,
                          const bool *resident, Arena *arena) {

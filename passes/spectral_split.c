@@ -14,7 +14,8 @@ static uint32_t longest_axis(const Node *node, int first) {
   const Attribute *axes = &node->attribute[DFT_AXES];
   uint32_t best = 0;
   for (uint32_t k = 1; k < axes->count; k++) {
-    if (node->shape.dim[axes->integers[k] + first].factor > node->shape.dim[axes->integers[best] + first].factor) best = k;
+    if (node->shape.dim[axes->integers[k] + first].factor > node->shape.dim[axes->integers[best] + first].factor)
+      best = k;
   }
   return best;
 }

@@ -43,12 +43,18 @@ static inline double *nan_block(const Linear *bytes, const int64_t *symbols, Are
 static inline double *buffer_address(const ProgramRun *run, BufferId id) {
   const Buffer *buffer = &run->program->buffer[id];
   switch (buffer->kind) {
-    case BUFFER_INPUT: return run->input[buffer->index];
-    case BUFFER_OUTPUT: return run->output[buffer->index];
-    case BUFFER_PARAMETER: return run->parameter[buffer->index];
-    case BUFFER_STATE: return run->state[buffer->index];
-    case BUFFER_CONSTANT: return run->constant[id];
-    default: break;
+    case BUFFER_INPUT:
+      return run->input[buffer->index];
+    case BUFFER_OUTPUT:
+      return run->output[buffer->index];
+    case BUFFER_PARAMETER:
+      return run->parameter[buffer->index];
+    case BUFFER_STATE:
+      return run->state[buffer->index];
+    case BUFFER_CONSTANT:
+      return run->constant[id];
+    default:
+      break;
   }
   Linear offset = program_offset(run->program, id);
   int64_t bytes = linear_value(&offset, run->symbols);
