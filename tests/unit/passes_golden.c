@@ -134,12 +134,35 @@ START_TEST(every_rule_has_a_pair) {
 }
 END_TEST
 
+/* docs/passes.md has a section for every pass and a line for every rule. */
+START_TEST(document_is_complete) {
+  static const char *const rules[][2] = {
+#define RULE(op, name, pattern) {#name, pattern},
+#include "passes/simplify_rules.def"
+#undef RULE
+  };
+  Arena *arena = arena_create();
+  const char *document = read_text(arena, TESTS_FOLDER "/../docs/passes.md");
+  ck_assert_ptr_nonnull(document);
+  for (uint32_t k = 0; k < pipeline_length(); k++) {
+    const char *heading = arena_format(arena, "\n## %s\n", pipeline_pass(k)->name);
+    ck_assert_msg(strstr(document, heading) != NULL, "pass %s has no section", pipeline_pass(k)->name);
+  }
+  for (size_t k = 0; k < sizeof rules / sizeof rules[0]; k++) {
+    const char *line = arena_format(arena, "    %-26s %s\n", rules[k][0], rules[k][1]);
+    ck_assert_msg(strstr(document, line) != NULL, "the document lacks this line:\n%s", line);
+  }
+  arena_destroy(arena);
+}
+END_TEST
+
 int main(void) {
   find_pairs();
   Suite *suite = suite_create("passes_golden");
   TCase *tests = tcase_create("pairs");
   tcase_add_loop_test(tests, pair_is_as_expected, 0, pair_count);
   tcase_add_test(tests, every_rule_has_a_pair);
+  tcase_add_test(tests, document_is_complete);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
