@@ -22,7 +22,7 @@ static const double *reduce(bool largest, int32_t axis, const Shape *shape, cons
 static void evaluate_reduce(const EvaluateContext *context, NodeId id, const Value *out, bool largest) {
   const Value *x = evaluate_operand(context, id, 0);
   const Attribute *axes = &graph_node(context->graph, id)->attribute[REDUCE_AXES];
-  int64_t own[SHAPE_MAX_RANK], stride[SHAPE_MAX_RANK];
+  int64_t own[SHAPE_MAX_RANK], stride[SHAPE_MAX_RANK] = {0};
   constant_strides(&out->shape, own);
   uint32_t reduced = 0;
   for (int32_t k = 0; k < x->shape.rank; k++) {

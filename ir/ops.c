@@ -28,7 +28,7 @@
 
 static const OpInfo info[OP_COUNT] = {
 #define OP(code, name, least, most, attributes, shape, gradient, cost, lowering, evaluate, doc) \
-  [OP_##code] = {name, doc, least, most, attributes, LOWER_##lowering},
+  [OP_##code] = {name, doc, LOWER_##lowering, least, most, attributes},
 #include "ops.def"
 #undef OP
 };

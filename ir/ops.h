@@ -43,10 +43,10 @@ typedef struct AttributeSpec {
 
 typedef struct OpInfo {
   const char *name, *doc;
+  LoweringKind lowering;
   uint8_t operands_min, operands_max; /* OPERANDS_ANY: no upper bound */
   uint8_t attribute_count;
   AttributeSpec attribute[OP_MAX_ATTRIBUTES];
-  LoweringKind lowering;
 } OpInfo;
 
 const OpInfo *op_info(OpCode op);

@@ -105,8 +105,8 @@ static bool expect_word(Reader *reader, const char *word) {
 }
 
 static bool expect_kind(Reader *reader, IrTokenKind kind, const char *what, IrToken *out) {
-  if (reader->token.kind != kind) return expected(reader, what);
   *out = reader->token;
+  if (reader->token.kind != kind) return expected(reader, what);
   advance(reader);
   return true;
 }
@@ -115,6 +115,7 @@ static bool read_integer(Reader *reader, int64_t *out) {
   IrToken token;
   if (!expect_kind(reader, IR_TOKEN_NUMBER, "an integer", &token)) return false;
   char *end;
+  *out = 0;
   errno = 0;
   long long value = strtoll(token.text, &end, 10);
   if (*end || errno) {
@@ -252,6 +253,7 @@ static bool read_attributes(Reader *reader, Span op_span, const OpInfo *info, At
 /* A use of a node; NODE_NONE where it is poisoned. */
 static bool read_use(Reader *reader, NodeId *out) {
   IrToken token;
+  *out = NODE_NONE;
   if (!expect_kind(reader, IR_TOKEN_NODE, "a node", &token)) return false;
   if (names_find(&reader->names, token.text, out)) return true;
   diagnostic_error(reader->diagnostics, DIAG_IR_UNKNOWN_NODE, token.span, token.text);
@@ -416,6 +418,7 @@ static bool read_cluster(Reader *reader) {
 }
 
 static bool read_output_kind(Reader *reader, OutputKind *out) {
+  *out = OUTPUT_VALUE;
   for (int kind = OUTPUT_VALUE; kind <= OUTPUT_STATE; kind++) {
     if (!at_word(reader, output_kind_name((OutputKind)kind))) continue;
     *out = (OutputKind)kind;
@@ -429,7 +432,7 @@ static bool read_output_kind(Reader *reader, OutputKind *out) {
 static bool read_output(Reader *reader) {
   Span span = reader->token.span;
   advance(reader);
-  OutputKind kind = OUTPUT_VALUE;
+  OutputKind kind;
   IrToken name;
   NodeId node, leaf = NODE_NONE;
   if (!read_output_kind(reader, &kind) || !expect_kind(reader, IR_TOKEN_TEXT, "a name in quotes", &name)) return false;
