@@ -98,7 +98,7 @@ static bool evaluate_axes(Elaborator *elaborator, const Expression *expression, 
   }
   for (uint32_t i = 0; i < count; i++) {
     const Expression *axis = list ? expression->item[i] : expression;
-    out->axis[i] = evaluate_label(elaborator, axis);
+    out->axis[i] = expression_label(elaborator, axis);
     for (uint32_t k = 0; k < i; k++) {
       if (out->axis[k] != out->axis[i]) continue;
       REPORT(elaborator, DIAG_AXIS_TWICE, axis->span, out->axis[i]->text);
@@ -113,14 +113,14 @@ static bool evaluate_norm(Elaborator *elaborator, const Expression *expression, 
   Name allowed[] = {{.text = "backward"}, {.text = "ortho"}, {.text = "forward"}};
   Formal formal = {.kind = FORMAL_STATIC, .name = {.text = "norm"}, .allowed = allowed, .allowed_count = 3};
   StaticValue value;
-  if (!evaluate_for_formal(elaborator, &formal, expression, &value)) return false;
+  if (!expression_for_formal(elaborator, &formal, expression, &value)) return false;
   for (int i = 0; i < 3; i++)
     if (!strcmp(value.word, allowed[i].text)) *out = (FourierNorm)i;
   return true;
 }
 
 static bool evaluate_tensor(Elaborator *elaborator, const BuiltinCall *call, ParameterKind kind, BuiltinArgument *out) {
-  out->value = evaluate(elaborator, out->expression);
+  out->value = expression_value(elaborator, out->expression);
   if (kind == PARAMETER_VALUE && out->value.kind == VALUE_STATIC && out->value.fixed.kind <= STATIC_REAL) return true;
   out->tensor = value_as_tensor(elaborator, &out->value);
   if (!out->tensor) return false;
@@ -144,14 +144,14 @@ static bool evaluate_parameter(Elaborator *elaborator, BuiltinCall *call, const 
       return evaluate_axes(elaborator, expression, out);
     case PARAMETER_AXES: return evaluate_axes(elaborator, expression, out);
     case PARAMETER_EXTENT:
-      if (!evaluate_extent(elaborator, expression, what, &out->extent)) return false;
-      out->axis[0] = evaluate_label(elaborator, expression);
+      if (!expression_extent(elaborator, expression, what, &out->extent)) return false;
+      out->axis[0] = expression_label(elaborator, expression);
       if (out->extent.factor >= 1) return true;
       REPORT(elaborator, DIAG_RANGE, expression->span, what, "at least 1", elaborator_dim_text(elaborator, out->extent));
       return false;
-    case PARAMETER_INTEGER: return evaluate_integer(elaborator, expression, what, &out->integer);
-    case PARAMETER_NUMBER: return evaluate_number(elaborator, expression, what, &out->number);
-    case PARAMETER_TRUTH: return evaluate_truth(elaborator, expression, what, &out->truth);
+    case PARAMETER_INTEGER: return expression_integer(elaborator, expression, what, &out->integer);
+    case PARAMETER_NUMBER: return expression_number(elaborator, expression, what, &out->number);
+    case PARAMETER_TRUTH: return expression_truth(elaborator, expression, what, &out->truth);
     case PARAMETER_NORM: return evaluate_norm(elaborator, expression, &out->norm);
     case PARAMETER_SYNTAX:
     case PARAMETER_NONE: break;

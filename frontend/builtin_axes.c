@@ -36,8 +36,8 @@ static bool split_axis(Elaborator *elaborator, const Argument *argument, int32_t
   if (x->rank + x->complex + (int32_t)count - 1 > SHAPE_MAX_RANK) return room_for_axis(elaborator, &(NamedTensor){.rank = SHAPE_MAX_RANK}, argument->value->span);
   for (int32_t i = 0; i < place; i++) result.axis[result.rank++] = x->axis[i];
   for (uint32_t k = 0; k < count; k++) {
-    Axis axis = {.label = evaluate_label(elaborator, factor[k])};
-    if (!evaluate_extent(elaborator, factor[k], arena_format(elaborator->arena, "'%s'", axis.label->text), &axis.extent)) return false;
+    Axis axis = {.label = expression_label(elaborator, factor[k])};
+    if (!expression_extent(elaborator, factor[k], arena_format(elaborator->arena, "'%s'", axis.label->text), &axis.extent)) return false;
     if (axis.extent.factor < 1 || !dim_multiply(total, axis.extent, &total)) return report_parts(elaborator, argument->value, axis.extent, &x->axis[place]);
     result.axis[result.rank++] = axis;
   }
@@ -78,7 +78,7 @@ static bool check_merged(Elaborator *elaborator, const Expression *value, const 
     scope_bind_static(elaborator, elaborator->scope, value->name, static_extent(axis->extent));
     return true;
   }
-  if (!evaluate_extent(elaborator, value, arena_format(elaborator->arena, "'%s'", axis->label->text), &declared)) return false;
+  if (!expression_extent(elaborator, value, arena_format(elaborator->arena, "'%s'", axis->label->text), &declared)) return false;
   return dim_equal(declared, axis->extent) || report_parts(elaborator, value, declared, axis);
 }
 
@@ -88,9 +88,9 @@ static bool merge_axes(Elaborator *elaborator, const Argument *argument, NamedTe
   int32_t place[SHAPE_MAX_RANK], first = 0;
   Span span = argument->left->span;
   uint32_t count = flatten_chain(argument->left, TOKEN_STAR, factor, SHAPE_MAX_RANK);
-  Axis merged = {.label = evaluate_label(elaborator, argument->value), .extent = dim_constant(1)};
+  Axis merged = {.label = expression_label(elaborator, argument->value), .extent = dim_constant(1)};
   for (uint32_t k = 0; k < count; k++) {
-    place[k] = tensor_need_axis(elaborator, x, evaluate_label(elaborator, factor[k]), factor[k]->span);
+    place[k] = tensor_need_axis(elaborator, x, expression_label(elaborator, factor[k]), factor[k]->span);
     if (place[k] < 0) return false;
     for (uint32_t i = 0; i < k; i++) {
       if (place[i] != place[k]) continue;
@@ -124,16 +124,16 @@ static Value usage_error(Elaborator *elaborator, const BuiltinCall *call, Span s
 Value builtin_reshape(Elaborator *elaborator, const BuiltinCall *call) {
   const Expression *expression = call->expression;
   if (expression->count < 2 || expression->argument[0].left) return usage_error(elaborator, call, call->span);
-  Value value = evaluate(elaborator, expression->argument[0].value);
+  Value value = expression_value(elaborator, expression->argument[0].value);
   const NamedTensor *tensor = value_as_tensor(elaborator, &value);
   if (!tensor) return value_poison(call->span);
   NamedTensor x = *tensor;
   for (uint32_t i = 1; i < expression->count; i++) {
     const Argument *argument = &expression->argument[i];
     if (!argument->left) return usage_error(elaborator, call, argument->value->span);
-    int32_t place = tensor_find_axis(&x, evaluate_label(elaborator, argument->left));
+    int32_t place = tensor_find_axis(&x, expression_label(elaborator, argument->left));
     bool product = argument->left->kind == EXPRESSION_BINARY && argument->left->operator_kind == TOKEN_STAR;
-    if (place < 0 && !product) place = tensor_need_axis(elaborator, &x, evaluate_label(elaborator, argument->left), argument->left->span);
+    if (place < 0 && !product) place = tensor_need_axis(elaborator, &x, expression_label(elaborator, argument->left), argument->left->span);
     if (place < 0 && !product) return value_poison(call->span);
     if (!(place >= 0 ? split_axis(elaborator, argument, place, &x) : merge_axes(elaborator, argument, &x)))
       return value_poison(call->span);
@@ -155,7 +155,7 @@ Value builtin_split(Elaborator *elaborator, const BuiltinCall *call) {
   uint32_t count = flatten_chain(parts->expression, TOKEN_PLUS, part, MAX_PARTS);
   int64_t start = 0, extent = x->axis[place].extent.factor, size[MAX_PARTS];
   for (uint32_t i = 0; i < count; i++) {
-    if (!evaluate_integer(elaborator, part[i], "the size of a part", &size[i])) return value_poison(call->span);
+    if (!expression_integer(elaborator, part[i], "the size of a part", &size[i])) return value_poison(call->span);
     if (size[i] < 1 || size[i] > extent - start) {
       report_parts(elaborator, parts->expression, dim_constant(size[i] < 1 ? size[i] : start + size[i]), &x->axis[place]);
       return value_poison(call->span);
@@ -170,7 +170,7 @@ Value builtin_split(Elaborator *elaborator, const BuiltinCall *call) {
   start = 0;
   for (uint32_t i = 0; i < count; i++) {
     NamedTensor piece = *x;
-    piece.axis[place] = (Axis){evaluate_label(elaborator, part[i]), dim_constant(size[i])};
+    piece.axis[place] = (Axis){expression_label(elaborator, part[i]), dim_constant(size[i])};
     NamedTensor others = *x;
     tensor_remove_axis(&others, place);
     if (!axis_is_new(elaborator, &others, piece.axis[place].label, part[i]->span)) return value_poison(call->span);
@@ -217,14 +217,14 @@ Value builtin_concat(Elaborator *elaborator, const BuiltinCall *call) {
       continue;
     }
     if (count == MAX_PARTS) return usage_error(elaborator, call, argument->value->span);
-    Value value = evaluate(elaborator, argument->value);
+    Value value = expression_value(elaborator, argument->value);
     const NamedTensor *tensor = value_as_tensor(elaborator, &value);
     if (!tensor) return value_poison(call->span);
     span[count] = value.span;
     part[count++] = *tensor;
   }
   if (!over || count == 0) return usage_error(elaborator, call, call->span);
-  const AxisLabel *label = evaluate_label(elaborator, over);
+  const AxisLabel *label = expression_label(elaborator, over);
   if (!align_parts(elaborator, call, part, span, count, label, over->span)) return value_poison(call->span);
   NamedTensor result = part[0];
   int32_t place = tensor_find_axis(&result, label);

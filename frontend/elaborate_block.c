@@ -59,9 +59,9 @@ static bool evaluate_arrow(Elaborator *elaborator, const Formal *formal, const E
     return false;
   }
   Dim extent;
-  out->outer = evaluate_label(elaborator, expression->left);
-  out->outer_to = evaluate_label(elaborator, expression->right);
-  if (!evaluate_extent(elaborator, expression->right, "the new extent", &extent)) return false;
+  out->outer = expression_label(elaborator, expression->left);
+  out->outer_to = expression_label(elaborator, expression->right);
+  if (!expression_extent(elaborator, expression->right, "the new extent", &extent)) return false;
   out->fixed = static_extent(extent);
   if (extent.factor >= 1) return true;
   REPORT(elaborator, DIAG_RANGE, expression->right->span, "the new extent", "at least 1", elaborator_dim_text(elaborator, extent));
@@ -73,13 +73,13 @@ static bool evaluate_argument(Elaborator *elaborator, const Formal *formal, cons
   out->span = expression->span;
   switch (formal->kind) {
     case FORMAL_TENSOR: {
-      Value value = evaluate(elaborator, expression);
+      Value value = expression_value(elaborator, expression);
       out->tensor = value_as_tensor(elaborator, &value);
       return out->tensor != NULL;
     }
-    case FORMAL_AXIS: out->outer = evaluate_label(elaborator, expression); return true;
+    case FORMAL_AXIS: out->outer = expression_label(elaborator, expression); return true;
     case FORMAL_ARROW: return evaluate_arrow(elaborator, formal, expression, out);
-    case FORMAL_STATIC: return evaluate_for_formal(elaborator, formal, expression, &out->fixed);
+    case FORMAL_STATIC: return expression_for_formal(elaborator, formal, expression, &out->fixed);
   }
   return false;
 }
@@ -163,7 +163,7 @@ static bool bind_formals(Elaborator *elaborator, const Definition *block, const 
     const Formal *formal = &block->formal[i];
     if (formal->kind != FORMAL_STATIC || bound[i].expression) continue;
     StaticValue value;
-    if (!evaluate_for_formal(elaborator, formal, formal->initial, &value)) return false;
+    if (!expression_for_formal(elaborator, formal, formal->initial, &value)) return false;
     scope_bind_static(elaborator, scope, formal->name, value);
   }
   return true;
@@ -240,7 +240,7 @@ static Value give_back_all(Elaborator *elaborator, const Expression *call, const
 Value call_block(Elaborator *elaborator, const Expression *call, const Definition *block) {
   BoundArgument *bound = ARENA_ARRAY(elaborator->arena, BoundArgument, MAX_BOUND);
   if (!may_call(elaborator, call, block) || !evaluate_arguments(elaborator, call, block, bound)) return value_poison(call->span);
-  const char *path = call->path.part ? evaluate_path(elaborator, &call->path) : "";
+  const char *path = call->path.part ? expression_path(elaborator, &call->path) : "";
   if (!path) return value_poison(call->span);
   Scope *scope = ARENA_NEW(elaborator->arena, Scope), *caller = elaborator->scope;
   *scope = (Scope){.caller = caller,

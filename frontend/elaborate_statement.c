@@ -6,7 +6,7 @@ static void run_dim(Elaborator *elaborator, const Statement *statement) {
   Dim extent;
   Name name = statement->name[0];
   const char *what = arena_format(elaborator->arena, "dim '%s'", name.text);
-  if (evaluate_extent(elaborator, statement->value, what, &extent))
+  if (expression_extent(elaborator, statement->value, what, &extent))
     scope_bind_static(elaborator, elaborator->scope, name, static_extent(extent));
   else scope_bind_poison(elaborator, elaborator->scope, name);
 }
@@ -22,7 +22,7 @@ static Value match_let(Elaborator *elaborator, const Statement *statement, Value
 
 static void run_let(Elaborator *elaborator, const Statement *statement) {
   Scope *scope = elaborator->scope;
-  Value value = evaluate(elaborator, statement->value);
+  Value value = expression_value(elaborator, statement->value);
   if (!statement->tuple) {
     if (value.kind == VALUE_TUPLE) {
       REPORT(elaborator, DIAG_TUPLE, statement->name[0].span, 1u, value_kind_text(elaborator, &value));
@@ -41,8 +41,8 @@ static void run_let(Elaborator *elaborator, const Statement *statement) {
 static void run_for(Elaborator *elaborator, const Statement *statement) {
   Scope *scope = elaborator->scope;
   int64_t from, to;
-  if (!evaluate_integer(elaborator, statement->from, "the start of the loop", &from)) return;
-  if (!evaluate_integer(elaborator, statement->to, "the end of the loop", &to)) return;
+  if (!expression_integer(elaborator, statement->from, "the start of the loop", &from)) return;
+  if (!expression_integer(elaborator, statement->to, "the end of the loop", &to)) return;
   if (to > from && (uint64_t)to - (uint64_t)from > MAX_LOOP) {
     REPORT(elaborator, DIAG_LIMIT, statement->to->span,
            arena_format(elaborator->arena, "the loop from %lld to %lld has more than %d rounds", (long long)from, (long long)to, MAX_LOOP));
@@ -60,13 +60,13 @@ static void run_for(Elaborator *elaborator, const Statement *statement) {
 
 static Value run_if(Elaborator *elaborator, const Statement *statement, bool last) {
   bool truth;
-  if (!evaluate_truth(elaborator, statement->value, "the condition of a static 'if'", &truth))
+  if (!expression_truth(elaborator, statement->value, "the condition of a static 'if'", &truth))
     return value_poison(statement->span);
   return run_body(elaborator, truth ? &statement->body : &statement->other, last);
 }
 
 static Value run_expression(Elaborator *elaborator, const Statement *statement, bool last) {
-  Value value = evaluate(elaborator, statement->value);
+  Value value = expression_value(elaborator, statement->value);
   if (last || value.kind == VALUE_POISON) return value;
   bool model = elaborator->scope->definition->kind == DEFINITION_MODEL;
   REPORT(elaborator, DIAG_UNUSED_VALUE, statement->span,

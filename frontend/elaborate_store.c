@@ -4,7 +4,7 @@
 #include <string.h>
 
 static const char *statement_path(Elaborator *elaborator, const Statement *statement) {
-  const char *own = statement->path.part ? evaluate_path(elaborator, &statement->path) : statement->name[0].text;
+  const char *own = statement->path.part ? expression_path(elaborator, &statement->path) : statement->name[0].text;
   return own ? join_path(elaborator->arena, elaborator->scope->prefix, own) : NULL;
 }
 
@@ -30,7 +30,7 @@ static void add_initial(Elaborator *elaborator, const Statement *statement, cons
   elaborator->initial = &context;
   elaborator->scope->tensors_hidden = true;
   Span span = statement->value ? statement->value->span : statement->span;
-  Value value = statement->value ? evaluate(elaborator, statement->value) : value_static(span, static_integer(0));
+  Value value = statement->value ? expression_value(elaborator, statement->value) : value_static(span, static_integer(0));
   const NamedTensor *tensor = value_as_tensor(elaborator, &value);
   NamedTensor axes;
   if (tensor && tensor_union(elaborator, span, declared, statement->type.span, tensor, span, &axes)) {
@@ -107,7 +107,7 @@ void declare_stored(Elaborator *elaborator, const Statement *statement) {
 
 void update_state(Elaborator *elaborator, const Statement *statement) {
   Name name = statement->name[0];
-  Value value = evaluate(elaborator, statement->value);
+  Value value = expression_value(elaborator, statement->value);
   TensorName *entry = scope_find_tensor(elaborator->scope, name.text);
   if (entry && entry->value.kind == VALUE_POISON) return;
   if (!entry || entry->state == NODE_NONE) {
@@ -199,7 +199,7 @@ void declare_output(Elaborator *elaborator, const Statement *statement) {
                                                         : OUTPUT_METRIC;
   Name name = statement->name[0];
   if (!in_model(elaborator, statement, "this")) return;
-  Value value = evaluate(elaborator, statement->value);
+  Value value = expression_value(elaborator, statement->value);
   scope_bind_tensor(elaborator, elaborator->scope, name, value);
   const char *path = statement_path(elaborator, statement);
   const NamedTensor *tensor = value_as_tensor(elaborator, &value);

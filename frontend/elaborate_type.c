@@ -29,7 +29,7 @@ static bool axis_extent(Elaborator *elaborator, const AxisSyntax *axis, Dim *out
     *out_new = true;
     return false;
   }
-  if (!evaluate_extent(elaborator, axis->value, quoted(elaborator, text), out)) {
+  if (!expression_extent(elaborator, axis->value, quoted(elaborator, text), out)) {
     if (axis->name.text) scope_bind_poison(elaborator, elaborator->scope, axis->name);
     return false;
   }

@@ -5,7 +5,7 @@
  *   elaborate_statement.c  statements; elaborate_store.c: params, states, inputs, outputs
  *   elaborate_block.c      calls of blocks: axes bound to formals and back
  *   elaborate_type.c       types against values
- *   evaluate_expression.c  expressions: names, operators, calls
+ *   expression.c  expressions: names, operators, calls
  *   static_value.c         numbers, booleans and words known while compiling
  *   named_tensor.c         tensors with named axes: alignment, layout; complex_tensor.c: complex products
  *   builtin*.c             the functions of builtins.def
@@ -186,25 +186,25 @@ const char *value_kind_text(Elaborator *elaborator, const Value *value);
 Value static_binary(Elaborator *elaborator, const Expression *expression, const Value *a, const Value *b);
 Value static_unary(Elaborator *elaborator, const Expression *expression, const Value *a);
 
-/* evaluate_expression.c */
+/* expression.c */
 Value value_poison(Span span);
 Value value_static(Span span, StaticValue fixed);
 Value value_tensor(Elaborator *elaborator, Span span, const NamedTensor *tensor);
-Value evaluate(Elaborator *elaborator, const Expression *expression);
+Value expression_value(Elaborator *elaborator, const Expression *expression);
 /* Static names only. Poison where it is not static (reported; `what` names the place: "the width"). */
-Value evaluate_static(Elaborator *elaborator, const Expression *expression, const char *what);
+Value expression_static(Elaborator *elaborator, const Expression *expression, const char *what);
 /* A static value for a parameter: a bare word where its list has it. */
-bool evaluate_for_formal(Elaborator *elaborator, const Formal *formal, const Expression *expression, StaticValue *out);
-bool evaluate_extent(Elaborator *elaborator, const Expression *expression, const char *what, Dim *out);
-bool evaluate_integer(Elaborator *elaborator, const Expression *expression, const char *what, int64_t *out);
-bool evaluate_number(Elaborator *elaborator, const Expression *expression, const char *what, double *out);
-bool evaluate_truth(Elaborator *elaborator, const Expression *expression, const char *what, bool *out);
+bool expression_for_formal(Elaborator *elaborator, const Formal *formal, const Expression *expression, StaticValue *out);
+bool expression_extent(Elaborator *elaborator, const Expression *expression, const char *what, Dim *out);
+bool expression_integer(Elaborator *elaborator, const Expression *expression, const char *what, int64_t *out);
+bool expression_number(Elaborator *elaborator, const Expression *expression, const char *what, double *out);
+bool expression_truth(Elaborator *elaborator, const Expression *expression, const char *what, bool *out);
 /* The label that an expression names in the current scope. */
-const AxisLabel *evaluate_label(Elaborator *elaborator, const Expression *expression);
-const char *evaluate_path(Elaborator *elaborator, const Path *path); /* NULL: reported */
+const AxisLabel *expression_label(Elaborator *elaborator, const Expression *expression);
+const char *expression_path(Elaborator *elaborator, const Path *path); /* NULL: reported */
 /* The value as a tensor (numbers become scalars); NULL where it is none (reported) or poison. */
 const NamedTensor *value_as_tensor(Elaborator *elaborator, const Value *value);
-Value evaluate_operator(Elaborator *elaborator, const Expression *expression, TokenKind kind, const Value *a, const Value *b);
+Value expression_operator(Elaborator *elaborator, const Expression *expression, TokenKind kind, const Value *a, const Value *b);
 
 /* named_tensor.c: nodes of the current graph. NODE_NONE operands give NODE_NONE; a shape rule that does not hold is
  * reported at `span`. */

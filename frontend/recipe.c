@@ -83,7 +83,7 @@ static void set_name(Elaborator *elaborator, const RecipeKey *key, KeyKind kind,
 
 static void set_integer(Elaborator *elaborator, const RecipeKey *key, const Expression *value, int64_t least, int64_t *out) {
   int64_t number;
-  if (!evaluate_integer(elaborator, value, arena_format(elaborator->arena, "'%s'", key_name(key)), &number)) return;
+  if (!expression_integer(elaborator, value, arena_format(elaborator->arena, "'%s'", key_name(key)), &number)) return;
   if (number >= least) *out = number;
   else report_value(elaborator, key, value, least ? "1 or more" : "0 or more");
 }
@@ -97,7 +97,7 @@ static void set_key(Elaborator *elaborator, uint32_t row, const Expression *valu
     case KEY_INTEGER: set_integer(elaborator, key, value, 0, (int64_t *)(void *)place); break;
     case KEY_COUNT: set_integer(elaborator, key, value, 1, (int64_t *)(void *)place); break;
     case KEY_REAL:
-      if (!evaluate_number(elaborator, value, arena_format(elaborator->arena, "'%s'", key_name(key)), &number)) break;
+      if (!expression_number(elaborator, value, arena_format(elaborator->arena, "'%s'", key_name(key)), &number)) break;
       if (number >= 0 && isfinite(number)) *(double *)(void *)place = number;
       else report_value(elaborator, key, value, "0 or more");
       break;

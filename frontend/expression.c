@@ -63,11 +63,11 @@ static void report_word(Elaborator *elaborator, const Formal *formal, const char
 
 /* `embed == patch`: a bare name beside a word is a word of its list. */
 static Value evaluate_beside_word(Elaborator *elaborator, const StaticValue *word, const Expression *expression) {
-  if (expression->kind != EXPRESSION_NAME) return evaluate(elaborator, expression);
+  if (expression->kind != EXPRESSION_NAME) return expression_value(elaborator, expression);
   const char *name = expression->name.text;
   if (word_allowed(word->words, name))
     return value_static(expression->span, (StaticValue){.kind = STATIC_WORD, .word = name, .words = word->words});
-  if (scope_find_static(elaborator->scope, name)) return evaluate(elaborator, expression);
+  if (scope_find_static(elaborator->scope, name)) return expression_value(elaborator, expression);
   report_word(elaborator, word->words, name, expression->span);
   return value_poison(expression->span);
 }
@@ -137,7 +137,7 @@ static NamedTensor apply_comparison(Elaborator *elaborator, Span span, TokenKind
   return tensor_binary(elaborator, span, OP_SUBTRACT, &one, span, &result, span);
 }
 
-Value evaluate_operator(Elaborator *elaborator, const Expression *expression, TokenKind kind, const Value *a, const Value *b) {
+Value expression_operator(Elaborator *elaborator, const Expression *expression, TokenKind kind, const Value *a, const Value *b) {
   Span span = expression->span;
   if (a->kind == VALUE_POISON || b->kind == VALUE_POISON) return value_poison(span);
   if (a->kind == VALUE_STATIC && b->kind == VALUE_STATIC) return static_binary(elaborator, expression, a, b);
@@ -166,19 +166,19 @@ Value evaluate_operator(Elaborator *elaborator, const Expression *expression, To
 
 static Value evaluate_binary(Elaborator *elaborator, const Expression *expression) {
   TokenKind kind = expression->operator_kind;
-  Value a = evaluate(elaborator, expression->left);
+  Value a = expression_value(elaborator, expression->left);
   /* The right side of `and` and `or` is looked at only where it matters. */
   if (a.kind == VALUE_STATIC && a.fixed.kind == STATIC_BOOLEAN) {
     if (kind == TOKEN_AND && !a.fixed.truth) return value_static(expression->span, static_truth(false));
     if (kind == TOKEN_OR && a.fixed.truth) return value_static(expression->span, static_truth(true));
   }
   bool word = a.kind == VALUE_STATIC && a.fixed.kind == STATIC_WORD && (kind == TOKEN_EQUAL || kind == TOKEN_NOT_EQUAL);
-  Value b = word ? evaluate_beside_word(elaborator, &a.fixed, expression->right) : evaluate(elaborator, expression->right);
-  return evaluate_operator(elaborator, expression, kind, &a, &b);
+  Value b = word ? evaluate_beside_word(elaborator, &a.fixed, expression->right) : expression_value(elaborator, expression->right);
+  return expression_operator(elaborator, expression, kind, &a, &b);
 }
 
 static Value evaluate_unary(Elaborator *elaborator, const Expression *expression) {
-  Value a = evaluate(elaborator, expression->left);
+  Value a = expression_value(elaborator, expression->left);
   if (a.kind == VALUE_POISON) return a;
   if (a.kind == VALUE_STATIC) return static_unary(elaborator, expression, &a);
   if (a.kind == VALUE_TENSOR && expression->operator_kind == TOKEN_MINUS) {
@@ -191,7 +191,7 @@ static Value evaluate_unary(Elaborator *elaborator, const Expression *expression
 
 static Value evaluate_tuple(Elaborator *elaborator, const Expression *expression) {
   Value *item = ARENA_ARRAY(elaborator->arena, Value, expression->count);
-  for (uint32_t i = 0; i < expression->count; i++) item[i] = evaluate(elaborator, expression->item[i]);
+  for (uint32_t i = 0; i < expression->count; i++) item[i] = expression_value(elaborator, expression->item[i]);
   return (Value){.kind = VALUE_TUPLE, .span = expression->span, .item = item, .count = expression->count};
 }
 
@@ -221,7 +221,7 @@ static Value evaluate_kind(Elaborator *elaborator, const Expression *expression)
   return value_poison(expression->span);
 }
 
-Value evaluate(Elaborator *elaborator, const Expression *expression) {
+Value expression_value(Elaborator *elaborator, const Expression *expression) {
   if (elaborator->stopped) return value_poison(expression->span);
   if (elaborator->evaluation_depth >= MAX_EVALUATION_DEPTH) {
     elaborator_stop(elaborator, expression->span, "blocks and expressions are nested too deeply");
@@ -233,10 +233,10 @@ Value evaluate(Elaborator *elaborator, const Expression *expression) {
   return value;
 }
 
-Value evaluate_static(Elaborator *elaborator, const Expression *expression, const char *what) {
+Value expression_static(Elaborator *elaborator, const Expression *expression, const char *what) {
   bool hidden = elaborator->scope->tensors_hidden;
   elaborator->scope->tensors_hidden = true;
-  Value value = evaluate(elaborator, expression);
+  Value value = expression_value(elaborator, expression);
   elaborator->scope->tensors_hidden = hidden;
   if (value.kind == VALUE_STATIC || value.kind == VALUE_POISON) return value;
   REPORT(elaborator, DIAG_NOT_STATIC, expression->span, what,
@@ -244,8 +244,8 @@ Value evaluate_static(Elaborator *elaborator, const Expression *expression, cons
   return value_poison(expression->span);
 }
 
-bool evaluate_extent(Elaborator *elaborator, const Expression *expression, const char *what, Dim *out) {
-  Value value = evaluate_static(elaborator, expression, what);
+bool expression_extent(Elaborator *elaborator, const Expression *expression, const char *what, Dim *out) {
+  Value value = expression_static(elaborator, expression, what);
   if (value.kind == VALUE_POISON) return false;
   if (static_whole(&value.fixed, out)) return true;
   if (value.fixed.uneven)
@@ -254,9 +254,9 @@ bool evaluate_extent(Elaborator *elaborator, const Expression *expression, const
   return false;
 }
 
-bool evaluate_integer(Elaborator *elaborator, const Expression *expression, const char *what, int64_t *out) {
+bool expression_integer(Elaborator *elaborator, const Expression *expression, const char *what, int64_t *out) {
   Dim extent;
-  if (!evaluate_extent(elaborator, expression, what, &extent)) return false;
+  if (!expression_extent(elaborator, expression, what, &extent)) return false;
   *out = extent.factor;
   if (dim_is_constant(extent)) return true;
   REPORT(elaborator, DIAG_NOT_STATIC, expression->span, what,
@@ -264,16 +264,16 @@ bool evaluate_integer(Elaborator *elaborator, const Expression *expression, cons
   return false;
 }
 
-bool evaluate_number(Elaborator *elaborator, const Expression *expression, const char *what, double *out) {
-  Value value = evaluate_static(elaborator, expression, what);
+bool expression_number(Elaborator *elaborator, const Expression *expression, const char *what, double *out) {
+  Value value = expression_static(elaborator, expression, what);
   if (value.kind == VALUE_POISON) return false;
   if (static_number(&value.fixed, out)) return true;
   REPORT(elaborator, DIAG_RANGE, expression->span, what, "a number", static_text(elaborator, &value.fixed));
   return false;
 }
 
-bool evaluate_truth(Elaborator *elaborator, const Expression *expression, const char *what, bool *out) {
-  Value value = evaluate_static(elaborator, expression, what);
+bool expression_truth(Elaborator *elaborator, const Expression *expression, const char *what, bool *out) {
+  Value value = expression_static(elaborator, expression, what);
   if (value.kind == VALUE_POISON) return false;
   *out = value.fixed.truth;
   if (value.fixed.kind == STATIC_BOOLEAN) return true;
@@ -281,7 +281,7 @@ bool evaluate_truth(Elaborator *elaborator, const Expression *expression, const 
   return false;
 }
 
-bool evaluate_for_formal(Elaborator *elaborator, const Formal *formal, const Expression *expression, StaticValue *out) {
+bool expression_for_formal(Elaborator *elaborator, const Formal *formal, const Expression *expression, StaticValue *out) {
   bool bare = expression->kind == EXPRESSION_NAME;
   if (formal->allowed_count && bare && word_allowed(formal, expression->name.text)) {
     *out = (StaticValue){.kind = STATIC_WORD, .word = expression->name.text, .words = formal};
@@ -291,7 +291,7 @@ bool evaluate_for_formal(Elaborator *elaborator, const Formal *formal, const Exp
     report_word(elaborator, formal, expression->name.text, expression->span);
     return false;
   }
-  Value value = evaluate_static(elaborator, expression, arena_format(elaborator->arena, "'%s'", formal->name.text));
+  Value value = expression_static(elaborator, expression, arena_format(elaborator->arena, "'%s'", formal->name.text));
   if (value.kind == VALUE_POISON) return false;
   *out = value.fixed;
   if (!formal->allowed_count) return true;
@@ -304,17 +304,17 @@ bool evaluate_for_formal(Elaborator *elaborator, const Formal *formal, const Exp
   return false;
 }
 
-const AxisLabel *evaluate_label(Elaborator *elaborator, const Expression *expression) {
+const AxisLabel *expression_label(Elaborator *elaborator, const Expression *expression) {
   return scope_label(elaborator, elaborator->scope, elaborator_expression_text(elaborator, expression));
 }
 
-const char *evaluate_path(Elaborator *elaborator, const Path *path) {
+const char *expression_path(Elaborator *elaborator, const Path *path) {
   Text text = text_begin(elaborator->arena);
   for (uint32_t i = 0; i < path->count; i++) {
     int64_t index;
     if (i) text_puts(&text, ".");
     if (!path->part[i].index) text_puts(&text, path->part[i].name.text);
-    else if (evaluate_integer(elaborator, path->part[i].index, "an index in a path", &index)) text_print(&text, "%lld", (long long)index);
+    else if (expression_integer(elaborator, path->part[i].index, "an index in a path", &index)) text_print(&text, "%lld", (long long)index);
     else return NULL;
   }
   return text.data;
