@@ -285,14 +285,3 @@ simba_status checkpoint_load_progress(const char *path, Progress *out_progress, 
   tensor_file_close(file);
   return status;
 }
-
-simba_status checkpoint_write_weights(const char *path, const CheckpointTensor *tensors, size_t count, bool best,
-                                      simba_error *error) {
-  Tensor *out = memory_allocate(count, sizeof *out);
-  if (!out) return error_set_memory(error, path);
-  for (size_t i = 0; i < count; i++)
-    out[i] = as_tensor(&tensors[i], tensors[i].name, best ? tensors[i].best : tensors[i].value);
-  simba_status status = tensor_file_write(path, out, count, NULL, 0, error);
-  free(out);
-  return status;
-}

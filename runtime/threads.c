@@ -23,7 +23,7 @@ typedef struct Worker {
  * with the job; the caller waits for 0. Both sides spin first. Who sleeps announces it before looking once more, and
  * who changes a counter looks for sleepers after it: with sequentially consistent accesses one of the two sees the
  * other. What is written while others spin is on cache lines of its own. */
-struct ThreadPool {
+struct ThreadPool {        /* NOLINT(clang-analyzer-optin.performance.Padding): on purpose */
   simba_executor executor; /* first: run() finds the pool through it */
   _Alignas(64) atomic_uint launch;
   _Alignas(64) atomic_int pending;

@@ -185,6 +185,52 @@ START_TEST(weights_files) {
 }
 END_TEST
 
+START_TEST(weights_of_another_model) {
+  char path[128], expected[512];
+  simba_error error;
+  Run *saved = run_create(1), *run = run_create(50), *untouched = run_create(50);
+  ck_assert_int_eq(checkpoint_write_weights(in_folder("other", path), saved->tensor, 2, false, NULL), SIMBA_OK);
+  run->tensor[0].name = "v";
+  ck_assert_int_eq(checkpoint_read_weights(path, run->tensor, 2, &error), SIMBA_DATA_ERROR);
+  snprintf(expected, sizeof expected, "%s: 1 missing: 'v'; 1 not the model's: 'w'", path);
+  ck_assert_str_eq(error.message, expected);
+  ck_assert_int_eq(checkpoint_read_weights(path, run->tensor, 0, &error), SIMBA_DATA_ERROR);
+  snprintf(expected, sizeof expected, "%s: 2 not the model's: 'w', 'running'", path);
+  ck_assert_str_eq(error.message, expected);
+  run->tensor[0].name = "w";
+  run->tensor[1].shape[0] = 2;
+  ck_assert_int_eq(checkpoint_read_weights(path, run->tensor, 2, &error), SIMBA_DATA_ERROR);
+  snprintf(expected, sizeof expected, "%s: tensor 'running' is F32 [3]: expected F32 [2]", path);
+  ck_assert_str_eq(error.message, expected);
+  check_equal(run, untouched);
+  run->tensor[1].shape[0] = 3;
+  ck_assert_int_eq(checkpoint_read_weights(path, run->tensor, 2, &error), SIMBA_OK);
+  ck_assert_mem_eq(run->weight, saved->weight, sizeof run->weight);
+  ck_assert_mem_eq(run->state, saved->state, sizeof run->state);
+  free(saved);
+  free(run);
+  free(untouched);
+}
+END_TEST
+
+/* Hundreds of missing names: counted, and as many shown as fit. */
+START_TEST(many_missing_names) {
+  enum { COUNT = 300 };
+  static char names[COUNT][24];
+  static CheckpointTensor tensors[COUNT];
+  char path[128];
+  simba_error error;
+  for (int i = 0; i < COUNT; i++) {
+    snprintf(names[i], sizeof names[i], "blocks.%d.weight", i);
+    tensors[i] = (CheckpointTensor){.name = names[i], .parameter = true};
+  }
+  ck_assert_int_eq(tensor_file_write(in_folder("nothing", path), NULL, 0, NULL, 0, NULL), SIMBA_OK);
+  ck_assert_int_eq(checkpoint_read_weights(path, tensors, COUNT, &error), SIMBA_DATA_ERROR);
+  ck_assert_ptr_nonnull(strstr(error.message, ": 300 missing: 'blocks.0.weight', 'blocks.1.weight', "));
+  ck_assert_str_eq(error.message + strlen(error.message) - 6, "', ...");
+}
+END_TEST
+
 /* A child saves one checkpoint after the other and is killed at some moment: what is there always loads, belongs to
  * one step as a whole, and is never older than what the child had reported as saved. */
 static void save_forever(const char *path, int report) {
@@ -313,6 +359,8 @@ int main(void) {
   tcase_add_test(cases, without_a_best_epoch);
   tcase_add_test(cases, refused_as_a_whole);
   tcase_add_test(cases, weights_files);
+  tcase_add_test(cases, weights_of_another_model);
+  tcase_add_test(cases, many_missing_names);
   tcase_add_test(cases, killed_at_any_moment);
   tcase_add_test(cases, metrics_file);
   tcase_add_test(cases, metrics_that_are_none);
