@@ -17,6 +17,8 @@ typedef struct Part {
   const Target *target;
   uint64_t load; /* expressions dealt to it */
   uint32_t *kernel;
+  Arena *arena;
+  Session session;
   Guard guard;
   LLVMMemoryBufferRef object; /* NULL: it failed, see guard */
   CodegenTimes times;
@@ -41,22 +43,28 @@ bool compile_target(const CodegenOptions *options, Arena *arena, Target *out, co
   return target_find(options->triple, options->cpu, arena, out, out_message);
 }
 
-static void build_part(Part *part, Arena *arena) {
-  Session session;
-  session_begin(&session, part->target, part->options->lanes, arena);
-  object_build(&session, &part->spec, must_verify(part->options), &part->times);
-  part->object = object_encode(&session, LLVMObjectFile, &part->times);
-  session_end(&session);
+static void build_part(Part *part) {
+  part->arena = arena_create();
+  session_begin(&part->session, part->target, part->options->lanes, part->arena);
+  object_build(&part->session, &part->spec, must_verify(part->options), &part->times);
+  part->object = object_encode(&part->session, LLVMObjectFile, &part->times);
 }
 
 static void *run_part(void *argument) {
   Part *part = argument;
-  if (!guard_enter(&part->guard)) return NULL;
-  Arena *arena = arena_create();
-  build_part(part, arena);
-  arena_destroy(arena);
-  guard_leave(&part->guard);
+  if (guard_enter(&part->guard)) {
+    build_part(part);
+    guard_leave(&part->guard);
+  }
+  session_discard(&part->session, &part->guard);
+  arena_destroy(part->arena);
   return NULL;
+}
+
+/* On to the guard outside of one that something unwound to. */
+static void unwind_further(const Guard *guard) {
+  if (guard->kind == GUARD_OUT_OF_MEMORY) guard_out_of_memory();
+  if (guard->kind == GUARD_BUG) guard_bug("%s", guard->message);
 }
 
 static uint32_t part_count(const Program *program, const CodegenOptions *options) {
@@ -113,8 +121,7 @@ static void collect_parts(Part *parts, uint32_t count, Arena *arena, CodegenObje
     out->object[k] = (CodegenBlob){arena_copy(arena, LLVMGetBufferStart(parts[k].object), size), size};
     LLVMDisposeMemoryBuffer(parts[k].object);
   }
-  if (failed && failed->kind == GUARD_OUT_OF_MEMORY) guard_out_of_memory();
-  if (failed) guard_bug("%s", failed->message);
+  if (failed) unwind_further(failed);
 }
 
 void compile_program(const Program *program, const char *prefix, const CodegenOptions *options, const Target *target,
@@ -140,24 +147,33 @@ void compile_program(const Program *program, const char *prefix, const CodegenOp
   collect_parts(parts, count, arena, out);
 }
 
+static void print_module(Session *session, CodegenText kind, Text *out) {
+  if (kind == CODEGEN_LLVM) {
+    char *text = LLVMPrintModuleToString(session->module);
+    text_puts(out, text);
+    LLVMDisposeMessage(text);
+    return;
+  }
+  CodegenTimes times = {0};
+  LLVMMemoryBufferRef buffer = object_encode(session, LLVMAssemblyFile, &times);
+  text_add(out, LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer));
+  LLVMDisposeMemoryBuffer(buffer);
+}
+
 void compile_text(const Program *program, const char *prefix, const CodegenOptions *options, const Target *target,
                   CodegenText kind, Text *out) {
-  Arena *arena = out->arena;
-  uint32_t *kernels = ARENA_ARRAY(arena, uint32_t, program->kernel_count + 1);
+  uint32_t *kernels = ARENA_ARRAY(out->arena, uint32_t, program->kernel_count + 1);
   for (uint32_t k = 0; k < program->kernel_count; k++) kernels[k] = k;
   ModuleSpec spec = {program, prefix, program->kernel_count, kernels, true};
   CodegenTimes times = {0};
-  Session session;
-  session_begin(&session, target, options->lanes, arena);
-  object_build(&session, &spec, must_verify(options), &times);
-  if (kind == CODEGEN_LLVM) {
-    char *text = LLVMPrintModuleToString(session.module);
-    text_puts(out, text);
-    LLVMDisposeMessage(text);
-  } else {
-    LLVMMemoryBufferRef buffer = object_encode(&session, LLVMAssemblyFile, &times);
-    text_add(out, LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer));
-    LLVMDisposeMemoryBuffer(buffer);
+  Session *session = ARENA_NEW(out->arena, Session);
+  Guard guard;
+  if (guard_enter(&guard)) {
+    session_begin(session, target, options->lanes, out->arena);
+    object_build(session, &spec, must_verify(options), &times);
+    print_module(session, kind, out);
+    guard_leave(&guard);
   }
-  session_end(&session);
+  session_discard(session, &guard);
+  unwind_further(&guard);
 }

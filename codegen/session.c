@@ -14,7 +14,10 @@ static const char *const INTRINSIC_NAMES[] = {
 #undef INTRINSIC
 };
 
-static void fatal_error(const char *reason) { guard_bug("LLVM: %s", reason); }
+/* Begins the message of what was raised within LLVM. */
+static const char WITHIN_LLVM[] = "LLVM: ";
+
+static void fatal_error(const char *reason) { guard_bug("%s%s", WITHIN_LLVM, reason); }
 
 static void initialise_once(void) {
   LLVMInstallFatalErrorHandler(fatal_error);
@@ -56,7 +59,7 @@ static void take_diagnostic(LLVMDiagnosticInfoRef info, void *unused) {
   strncpy(message, text, sizeof message - 1);
   message[sizeof message - 1] = '\0';
   LLVMDisposeMessage(text);
-  guard_bug("LLVM: %s", message);
+  guard_bug("%s%s", WITHIN_LLVM, message);
 }
 
 static LLVMTargetMachineRef create_machine(const Target *target) {
@@ -126,10 +129,16 @@ static void dispose_module(Session *session) {
 
 void session_end(Session *session) {
   dispose_module(session);
-  LLVMDisposeBuilder(session->builder);
-  LLVMDisposeTargetData(session->layout);
-  LLVMDisposeTargetMachine(session->machine);
-  LLVMContextDispose(session->context);
+  if (session->builder) LLVMDisposeBuilder(session->builder);
+  if (session->layout) LLVMDisposeTargetData(session->layout);
+  if (session->machine) LLVMDisposeTargetMachine(session->machine);
+  if (session->context) LLVMContextDispose(session->context);
+  *session = (Session){0};
+}
+
+void session_discard(Session *session, const Guard *guard) {
+  bool lost = guard->kind != GUARD_OK && !strncmp(guard->message, WITHIN_LLVM, sizeof WITHIN_LLVM - 1);
+  if (!lost) session_end(session);
 }
 
 void session_begin_module(Session *session, const char *name) {

@@ -1,6 +1,6 @@
 /* One LLVM context with everything that is looked up once: types, intrinsic and attribute ids, the target machine. A
- * session belongs to one thread and holds one module at a time. LLVM's constants for bugs (NULL, text messages) become
- * guard_bug here, so emitters do not check results. Never use LLVM's global-context functions. */
+ * session belongs to one thread and holds one module at a time. LLVM's ways to fail (NULL, messages) become guard_bug
+ * here, so emitters do not check results. Never use LLVM's global-context functions. */
 #ifndef SIMBAC_CODEGEN_SESSION_H
 #define SIMBAC_CODEGEN_SESSION_H
 
@@ -65,6 +65,9 @@ typedef struct Session {
 /* `lanes` 0 is the target's. */
 void session_begin(Session *session, const Target *target, int lanes, Arena *arena);
 void session_end(Session *session);
+/* Ends a session after work in `guard`, whether it was finished or unwound. What was unwound from within LLVM is beyond
+ * saving and is left behind. A session that was never begun (all zero) is allowed. */
+void session_discard(Session *session, const Guard *guard);
 /* A new empty module with triple and layout set; the old one is disposed of. */
 void session_begin_module(Session *session, const char *name);
 /* Declared for the given overload types (what LLVM's mangled name lists: see the language reference). */
