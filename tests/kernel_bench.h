@@ -3,12 +3,11 @@
 #ifndef SIMBAC_TESTS_KERNEL_BENCH_H
 #define SIMBAC_TESTS_KERNEL_BENCH_H
 
-#include "codegen/codegen.h"
 #include "ir/guard.h"
+#include "tests/codegen_library.h"
 #include "tests/random_values.h"
 
 #include <check.h>
-#include <dlfcn.h>
 #include <math.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -34,18 +33,6 @@ typedef struct PartsExecutor {
   simba_executor base;
   int64_t parts;
 } PartsExecutor;
-
-static inline const CodegenApi *bench_api(void) {
-  static const CodegenApi *api;
-  if (api) return api;
-  void *library = dlopen(CODEGEN_LIBRARY, RTLD_NOW | RTLD_LOCAL);
-  if (!library) ck_abort_msg("%s", dlerror());
-  CodegenApiFunction *function;
-  void *symbol = dlsym(library, "simbac_codegen_api");
-  ck_assert_ptr_nonnull(symbol);
-  memcpy(&function, &symbol, sizeof symbol);
-  return api = function();
-}
 
 static inline float *bench_memory(int64_t count) {
   size_t page = (size_t)sysconf(_SC_PAGESIZE), size = (size_t)count * sizeof(float);
@@ -109,7 +96,7 @@ static inline void bench_run_parts(simba_executor *self, simba_kernel *kernel, c
 }
 
 static inline void bench_load(KernelBench *bench, const CodegenOptions *options) {
-  const CodegenApi *api = bench_api();
+  const CodegenApi *api = codegen_library();
   const char *message = "";
   if (api->compile(&bench->program, "bench", options, bench->arena, &bench->objects, &message) != CODEGEN_OK)
     ck_abort_msg("%s", message);
@@ -143,7 +130,7 @@ static inline void bench_execute(KernelBench *bench, int64_t parts) {
   ck_assert_int_eq(bench->run(&call), 0);
 }
 
-static inline void bench_unload(KernelBench *bench) { bench_api()->unload(bench->image); }
+static inline void bench_unload(KernelBench *bench) { codegen_library()->unload(bench->image); }
 
 static inline void bench_run(KernelBench *bench, const CodegenOptions *options, int64_t parts) {
   bench_load(bench, options);

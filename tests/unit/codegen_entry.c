@@ -69,7 +69,7 @@ static Program *whole_program(Arena *arena) {
 static CodegenObjects compile_or_fail(const Program *program, const CodegenOptions *options, Arena *arena) {
   CodegenObjects objects;
   const char *message = "";
-  if (bench_api()->compile(program, "net", options, arena, &objects, &message) != CODEGEN_OK)
+  if (codegen_library()->compile(program, "net", options, arena, &objects, &message) != CODEGEN_OK)
     ck_abort_msg("%s", message);
   return objects;
 }
@@ -148,7 +148,7 @@ START_TEST(all_kinds_of_buffers) {
   CodegenImage *image;
   simba_entry *prepare, *run;
   const char *message = "";
-  if (bench_api()->load(&objects, "net", arena, &image, &prepare, &run, &message)) ck_abort_msg("%s", message);
+  if (codegen_library()->load(&objects, "net", arena, &image, &prepare, &run, &message)) ck_abort_msg("%s", message);
   for (int64_t batch = 1; batch <= 3; batch++) {
     for (int executed = 0; executed < 2; executed++) {
       Memory *memory = new_memory();
@@ -157,7 +157,7 @@ START_TEST(all_kinds_of_buffers) {
       free(memory);
     }
   }
-  bench_api()->unload(image);
+  codegen_library()->unload(image);
   arena_destroy(arena);
 }
 END_TEST
@@ -171,15 +171,15 @@ START_TEST(many_images) {
   simba_entry *prepare[IMAGES], *run[IMAGES];
   const char *message = "";
   for (int k = 0; k < IMAGES; k++)
-    if (bench_api()->load(&objects, "net", arena, &image[k], &prepare[k], &run[k], &message))
+    if (codegen_library()->load(&objects, "net", arena, &image[k], &prepare[k], &run[k], &message))
       ck_abort_msg("%s", message);
   Memory *memory = new_memory();
-  for (int k = 0; k < IMAGES; k += 2) bench_api()->unload(image[k]);
+  for (int k = 0; k < IMAGES; k += 2) codegen_library()->unload(image[k]);
   for (int k = 1; k < IMAGES; k += 2) {
     memset(memory->output, 0, sizeof memory->output);
     run_program(prepare[k], run[k], memory, 2, false);
     check_program(memory, 2);
-    bench_api()->unload(image[k]);
+    codegen_library()->unload(image[k]);
   }
   free(memory);
   arena_destroy(arena);
@@ -220,7 +220,7 @@ START_TEST(a_missing_symbol_is_named) {
   simba_entry *prepare, *run;
   const char *message = "";
   objects.count = 1;
-  ck_assert_int_eq(bench_api()->load(&objects, "net", arena, &image, &prepare, &run, &message), CODEGEN_BUG);
+  ck_assert_int_eq(codegen_library()->load(&objects, "net", arena, &image, &prepare, &run, &message), CODEGEN_BUG);
   ck_assert_ptr_nonnull(strstr(message, "net_kernel_"));
   arena_destroy(arena);
 }
@@ -241,7 +241,7 @@ START_TEST(mistakes_in_options) {
   CodegenObjects objects;
   const char *message = "";
   CodegenStatus status =
-      bench_api()->compile(whole_program(arena), "net", &MISTAKES[_i].options, arena, &objects, &message);
+      codegen_library()->compile(whole_program(arena), "net", &MISTAKES[_i].options, arena, &objects, &message);
   ck_assert_int_eq(status, CODEGEN_USER_ERROR);
   ck_assert_msg(!strncmp(message, MISTAKES[_i].message, strlen(MISTAKES[_i].message)), "%s", message);
   arena_destroy(arena);
@@ -256,7 +256,7 @@ START_TEST(bugs_come_back_as_a_status) {
   CodegenOptions options = {.threads = 2};
   CodegenObjects objects;
   const char *message = "";
-  ck_assert_int_eq(bench_api()->compile(program, "net", &options, arena, &objects, &message), CODEGEN_BUG);
+  ck_assert_int_eq(codegen_library()->compile(program, "net", &options, arena, &objects, &message), CODEGEN_BUG);
   ck_assert_ptr_nonnull(strstr(message, "expression 3"));
   arena_destroy(arena);
 }
@@ -291,10 +291,11 @@ START_TEST(text_of_the_code) {
   Program *program = whole_program(arena);
   const char *message = "";
   Text llvm = text_begin(arena), assembly = text_begin(arena);
-  ck_assert_int_eq(bench_api()->text(program, "net", &options, CODEGEN_LLVM, &llvm, &message), CODEGEN_OK);
+  ck_assert_int_eq(codegen_library()->text(program, "net", &options, CODEGEN_LLVM, &llvm, &message), CODEGEN_OK);
   ck_assert_ptr_nonnull(strstr(llvm.data, "define hidden void @net_kernel_0("));
   ck_assert_ptr_nonnull(strstr(llvm.data, "<16 x float>"));
-  ck_assert_int_eq(bench_api()->text(program, "net", &options, CODEGEN_ASSEMBLY, &assembly, &message), CODEGEN_OK);
+  ck_assert_int_eq(codegen_library()->text(program, "net", &options, CODEGEN_ASSEMBLY, &assembly, &message),
+                   CODEGEN_OK);
   ck_assert_ptr_nonnull(strstr(assembly.data, "net_run:"));
   ck_assert_ptr_nonnull(strstr(assembly.data, "%zmm"));
   arena_destroy(arena);
@@ -304,7 +305,7 @@ END_TEST
 START_TEST(the_host_is_described) {
   Arena *arena = arena_create();
   Text text = text_begin(arena);
-  bench_api()->describe_host(&text);
+  codegen_library()->describe_host(&text);
   ck_assert_msg(!strncmp(text.data, "host: ", 6), "%s", text.data);
   ck_assert_ptr_nonnull(strstr(text.data, "\nx86_64: x86-64 x86-64-v2"));
   arena_destroy(arena);
