@@ -37,6 +37,9 @@ static inline AxisView axis_view(const Shape *shape, int64_t axis) {
   return view;
 }
 
+/* out[i] = source[sum_k stride[k] * i_k] over all index tuples of `shape`, in row-major order. */
+void evaluate_gather(const Shape *shape, const int64_t *stride, const double *source, double *out);
+
 /* Row-major strides of a shape whose dims are constant. */
 static inline void constant_strides(const Shape *shape, int64_t out[SHAPE_MAX_RANK]) {
   int64_t stride = 1;

@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-/* out[i] = source[sum_k stride[k] * i_k] over all index tuples of `shape`, in row-major order; returns the end of what
- * was written. */
+/* Axes from `axis` on; returns the end of what was written. */
 static double *gather(int32_t axis, const Shape *shape, const int64_t *stride, const double *source, double *out) {
   if (axis == shape->rank) {
     *out = *source;
@@ -19,13 +18,17 @@ static double *gather(int32_t axis, const Shape *shape, const int64_t *stride, c
   return out;
 }
 
+void evaluate_gather(const Shape *shape, const int64_t *stride, const double *source, double *out) {
+  gather(0, shape, stride, source, out);
+}
+
 void evaluate_broadcast(const EvaluateContext *context, NodeId id, const Value *out) {
   const Value *x = evaluate_operand(context, id, 0);
   const int64_t *axes = graph_node(context->graph, id)->attribute[BROADCAST_AXES].integers;
   int64_t own[SHAPE_MAX_RANK], stride[SHAPE_MAX_RANK] = {0};
   constant_strides(&x->shape, own);
   for (int32_t k = 0; k < x->shape.rank; k++) stride[axes[k]] = own[k];
-  gather(0, &out->shape, stride, x->data, out->data);
+  evaluate_gather(&out->shape, stride, x->data, out->data);
 }
 
 void evaluate_reshape(const EvaluateContext *context, NodeId id, const Value *out) {
@@ -38,7 +41,7 @@ void evaluate_permute(const EvaluateContext *context, NodeId id, const Value *ou
   int64_t own[SHAPE_MAX_RANK], stride[SHAPE_MAX_RANK];
   constant_strides(&x->shape, own);
   for (int32_t k = 0; k < x->shape.rank; k++) stride[k] = own[axes[k]];
-  gather(0, &out->shape, stride, x->data, out->data);
+  evaluate_gather(&out->shape, stride, x->data, out->data);
 }
 
 void evaluate_slice(const EvaluateContext *context, NodeId id, const Value *out) {
@@ -47,7 +50,7 @@ void evaluate_slice(const EvaluateContext *context, NodeId id, const Value *out)
   int64_t stride[SHAPE_MAX_RANK];
   constant_strides(&x->shape, stride);
   int64_t first = node_integer(node, SLICE_START) * stride[node_integer(node, SLICE_AXIS)];
-  gather(0, &out->shape, stride, x->data + first, out->data);
+  evaluate_gather(&out->shape, stride, x->data + first, out->data);
 }
 
 void evaluate_reverse(const EvaluateContext *context, NodeId id, const Value *out) {
@@ -57,7 +60,7 @@ void evaluate_reverse(const EvaluateContext *context, NodeId id, const Value *ou
   constant_strides(&x->shape, stride);
   int64_t last = (x->shape.dim[axis].factor - 1) * stride[axis];
   stride[axis] = -stride[axis];
-  gather(0, &out->shape, stride, x->data + last, out->data);
+  evaluate_gather(&out->shape, stride, x->data + last, out->data);
 }
 
 void evaluate_window(const EvaluateContext *context, NodeId id, const Value *out) {
@@ -69,7 +72,7 @@ void evaluate_window(const EvaluateContext *context, NodeId id, const Value *out
   for (int64_t k = 0; k < x->shape.rank; k++) stride[k > axis ? k + 1 : k] = own[k];
   stride[axis] = own[axis] * node_integer(node, WINDOW_STRIDE);
   stride[axis + 1] = own[axis];
-  gather(0, &out->shape, stride, x->data, out->data);
+  evaluate_gather(&out->shape, stride, x->data, out->data);
 }
 
 void evaluate_unwindow(const EvaluateContext *context, NodeId id, const Value *out) {

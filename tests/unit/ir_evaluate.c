@@ -259,6 +259,30 @@ START_TEST(only_what_is_needed) {
 }
 END_TEST
 
+/* Batch, two summed letters, and operands whose letters come in other orders than the result's. */
+START_TEST(contract_in_any_order) {
+  enum { P = 2, Q = 3, R = 4, S = 5, T = 3 };
+  Arena *arena = arena_create();
+  Random random = {23};
+  const double *a = random_values(&random, arena, P * Q * R * S, -1, 1);
+  const double *b = random_values(&random, arena, P * R * S * T, -1, 1);
+  const Graph *graph =
+      read_graph(arena, IN(a, "5, 2, 4, 3") IN(b, "3, 4, 2, 5") "%y = contract(%a, %b) {labels = \"sprq,trps->qtp\"}");
+  const EvaluateInput inputs[] = {{graph_find_leaf(graph, OP_INPUT, "a"), a},
+                                  {graph_find_leaf(graph, OP_INPUT, "b"), b}};
+  Value y = evaluate_output(graph, inputs, 2, arena);
+  for (int at = 0; at < Q * T * P; at++) {
+    int q = at / (T * P), t = at / P % T, p = at % P;
+    double sum = 0;
+    for (int r = 0; r < R; r++) {
+      for (int s = 0; s < S; s++) sum += a[((s * P + p) * R + r) * Q + q] * b[((t * R + r) * P + p) * S + s];
+    }
+    ck_assert_double_eq_tol(y.data[at], sum, 1e-13);
+  }
+  arena_destroy(arena);
+}
+END_TEST
+
 /* Transform over axes 0 and 2 of [3, 2, 5], by the definition as one sum. */
 START_TEST(dft_over_two_axes) {
   enum { N = 3, M = 2, K = 5, COUNT = N * M * K };
@@ -330,6 +354,7 @@ int main(void) {
   tcase_add_test(tests, every_op_has_a_case);
   tcase_add_test(tests, leaves_of_all_kinds);
   tcase_add_test(tests, only_what_is_needed);
+  tcase_add_test(tests, contract_in_any_order);
   tcase_add_test(tests, dft_over_two_axes);
   tcase_add_test(tests, random_words_are_philox);
   tcase_add_test(tests, random_tensors);
