@@ -188,6 +188,8 @@ int scan_score(const Builder *builder);
 
 /* Tries to lower a cluster; nothing is added to `lowered` when it fails. */
 bool lower_cluster(const Clusters *clusters, uint32_t cluster, Lowered *lowered, Failure *out_failure);
+/* Would the cluster be one kernel? For passes that try. Settles `clusters`. */
+bool lower_is_possible(Clusters *clusters, uint32_t cluster, Arena *scratch, Failure *out_failure);
 /* All clusters; adds to clusters->of what has to be stored, and says so to `explain`. */
 Lowered *lower_all(Clusters *clusters, Arena *arena, Text *explain);
 

@@ -140,6 +140,30 @@ bool lower_cluster(const Clusters *clusters, uint32_t cluster, Lowered *lowered,
   return done;
 }
 
+static Lowered *lowered_create(const Clusters *clusters, Arena *arena) {
+  Lowered *lowered = ARENA_NEW(arena, Lowered);
+  lowered->arena = arena;
+  lowered->value = arena_grow(arena, NULL, 0, &lowered->value_capacity, sizeof(LoweredValue)); /* slot 0 stays free */
+  lowered->of_node = ARENA_ARRAY(arena, ValueId, clusters->graph->node_count + 1);
+  for (NodeId id = 1; id <= clusters->graph->node_count; id++) {
+    if (!clusters->stored[id]) continue;
+    Dim count;
+    if (!shape_count(graph_shape(clusters->graph, id), &count)) guard_bug("lowering: %%%u has two symbols", id);
+    lowered->of_node[id] = lowered_add_value(lowered, id, count, NULL);
+  }
+  return lowered;
+}
+
+bool lower_is_possible(Clusters *clusters, uint32_t cluster, Arena *scratch, Failure *out_failure) {
+  for (;;) {
+    clusters_settle(clusters);
+    Lowered *lowered = lowered_create(clusters, scratch);
+    if (lower_cluster(clusters, cluster, lowered, out_failure)) return true;
+    if (out_failure->kind != FAILURE_STORE || clusters->of[out_failure->node] != 0) return false;
+    clusters_store(clusters, out_failure->node);
+  }
+}
+
 /* A concatenation that stands alone: each part is written to its place by a kernel of its own. */
 static bool lower_concat_parts(const Clusters *clusters, uint32_t cluster, Lowered *lowered, Failure *out_failure) {
   NodeId id = clusters->anchor[cluster];
@@ -213,20 +237,6 @@ static void mend(Clusters *clusters, uint32_t cluster, const Failure *failure, u
     guard_bug("lowering: %%%u %s has no kernel: %s", clusters->anchor[cluster],
               op_info(graph_op(clusters->graph, clusters->anchor[cluster]))->name, failure->message);
   }
-}
-
-static Lowered *lowered_create(const Clusters *clusters, Arena *arena) {
-  Lowered *lowered = ARENA_NEW(arena, Lowered);
-  lowered->arena = arena;
-  lowered->value = arena_grow(arena, NULL, 0, &lowered->value_capacity, sizeof(LoweredValue)); /* slot 0 stays free */
-  lowered->of_node = ARENA_ARRAY(arena, ValueId, clusters->graph->node_count + 1);
-  for (NodeId id = 1; id <= clusters->graph->node_count; id++) {
-    if (!clusters->stored[id]) continue;
-    Dim count;
-    if (!shape_count(graph_shape(clusters->graph, id), &count)) guard_bug("lowering: %%%u has two symbols", id);
-    lowered->of_node[id] = lowered_add_value(lowered, id, count, NULL);
-  }
-  return lowered;
 }
 
 Lowered *lower_all(Clusters *clusters, Arena *arena, Text *explain) {

@@ -20,11 +20,9 @@ static void turn_reduced(Builder *builder, LogicalAxis *logical) {
   for (uint32_t k = 0; k < logical->count; k++) builder->space.axis[logical->first + k].role = AXIS_REDUCED;
 }
 
-/* A loop of `extent` to reduce over that is not among `taken`: one that is there, innermost first, or a new one. */
-static bool reduced_loop(Builder *builder, NodeId id, Dim extent, AxisMask *taken, Position *out_position) {
-  *out_position = position_constant(0);
-  bool single = dim_equal(extent, dim_constant(1));
-  if (single && builder->family == LOWER_MAP) return true;
+/* A loop of `extent` to reduce over that is there and not among `taken`: innermost first, a reduced one before a
+ * parallel one. */
+static bool find_reduced_loop(Builder *builder, NodeId id, Dim extent, AxisMask *taken, Position *out_position) {
   for (int turn = 0; turn < 2; turn++) {
     for (uint32_t n = builder->logical_count; n-- > 0;) {
       LogicalAxis *logical = &builder->logical[n];
@@ -37,12 +35,29 @@ static bool reduced_loop(Builder *builder, NodeId id, Dim extent, AxisMask *take
       return true;
     }
   }
-  if (single) return true;
-  if (builder->family != LOWER_MAP) return builder_fail(builder, FAILURE_SHAPE, id, "a sum over no axis of the scan");
-  uint32_t number;
-  if (!builder_add_axis(builder, extent, AXIS_REDUCED, false, &number)) return false;
-  *taken |= logical_axes(builder, number);
-  *out_position = builder->logical[number].position;
+  return false;
+}
+
+/* Loops for the axes marked in `reduced` of an operand: those that are there, innermost first, then new ones, outermost
+ * first, so that they walk through memory in order. */
+static bool reduced_loops(Builder *builder, NodeId id, const Shape *shape, bool *reduced, AxisMask *taken,
+                          Position *positions) {
+  for (int32_t k = shape->rank - 1; k >= 0; k--) {
+    if (!reduced[k]) continue;
+    bool single = dim_equal(shape->dim[k], dim_constant(1));
+    positions[k] = position_constant(0);
+    bool found = (single && builder->family == LOWER_MAP) ||
+                 find_reduced_loop(builder, id, shape->dim[k], taken, &positions[k]) || single;
+    if (found) reduced[k] = false;
+  }
+  for (int32_t k = 0; k < shape->rank; k++) {
+    if (!reduced[k]) continue;
+    if (builder->family != LOWER_MAP) return builder_fail(builder, FAILURE_SHAPE, id, "a sum over no axis of the scan");
+    uint32_t number;
+    if (!builder_add_axis(builder, shape->dim[k], AXIS_REDUCED, false, &number)) return false;
+    *taken |= logical_axes(builder, number);
+    positions[k] = builder->logical[number].position;
+  }
   return true;
 }
 
@@ -84,12 +99,9 @@ bool lower_reduce(Builder *builder, NodeId id, const Place *place, uint32_t *out
   for (uint32_t k = 0; k < axes->count; k++) reduced[axes->integers[k]] = true;
   AxisMask kept = place_axes(place), taken = kept;
   for (int32_t k = shape->rank - 1, from = place->rank - 1; k >= 0; k--) {
-    if (reduced[k]) {
-      if (!reduced_loop(builder, id, shape->dim[k], &taken, &inner.axis[k])) return false;
-    } else {
-      inner.axis[k] = place->axis[from--];
-    }
+    if (!reduced[k]) inner.axis[k] = place->axis[from--];
   }
+  if (!reduced_loops(builder, id, shape, reduced, &taken, inner.axis)) return false;
   uint32_t body;
   if (!lower_value(builder, node->operand[0], &inner, &body)) return false;
   return add_reduction(builder, id, node->op == OP_REDUCE_SUM ? REDUCE_SUM : REDUCE_MAX, body, taken & ~kept, out_expr);
@@ -106,18 +118,20 @@ bool lower_inner_product(Builder *builder, NodeId id, const Place *place, uint32
   AxisMask kept = place_axes(place), taken = kept;
   for (int side = 0; side < 2; side++) {
     const Shape *shape = &node_of(builder, node->operand[side])->shape;
+    bool summed[SHAPE_MAX_RANK] = {false};
     inner[side].rank = shape->rank;
-    for (int32_t k = shape->rank - 1; k >= 0; k--) {
+    for (int32_t k = 0; k < shape->rank; k++) {
       const char *in_result = strchr(labels.result, letters[side][k]);
       const char *in_a = side == 1 ? strchr(labels.a, letters[side][k]) : NULL;
       if (in_result != NULL) {
         inner[side].axis[k] = place->axis[in_result - labels.result];
       } else if (in_a != NULL) {
         inner[side].axis[k] = inner[0].axis[in_a - labels.a];
-      } else if (!reduced_loop(builder, id, shape->dim[k], &taken, &inner[side].axis[k])) {
-        return false;
+      } else {
+        summed[k] = true;
       }
     }
+    if (!reduced_loops(builder, id, shape, summed, &taken, inner[side].axis)) return false;
   }
   uint32_t a, b;
   if (!lower_value(builder, node->operand[0], &inner[0], &a)) return false;
@@ -136,9 +150,10 @@ bool lower_overlap_add(Builder *builder, NodeId id, const Place *place, uint32_t
   inner.rank = shape->rank;
   for (int32_t k = (int32_t)axis + 2; k < inner.rank; k++) inner.axis[k] = place->axis[k - 1];
   AxisMask kept = place_axes(place), taken = kept;
-  Position *within = &inner.axis[axis + 1];
-  if (!reduced_loop(builder, id, shape->dim[axis + 1], &taken, within)) return false;
-  position_add(&inner.axis[axis], within, -1);
+  bool summed[SHAPE_MAX_RANK] = {false};
+  summed[axis + 1] = true;
+  if (!reduced_loops(builder, id, shape, summed, &taken, inner.axis)) return false;
+  position_add(&inner.axis[axis], &inner.axis[axis + 1], -1);
   bool added;
   if (!place_guard(&builder->space, &inner, &inner.axis[axis], shape->dim[axis], &added)) {
     return builder_fail(builder, FAILURE_STORE, id, "too many guards");

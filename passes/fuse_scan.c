@@ -1,0 +1,357 @@
+/* Scan fusion: a recurrence and everything around it that has its index space becomes one kernel.
+ *
+ *   %9 = exp(...) : [B, T, E, N]                  cluster 1 = scan at %11
+ *   %10 = multiply(...) : [B, T, E, N]            %9 .. %13 in 1: only %12 and %13 are stored
+ *   %11 = scan(%9, %10) : [B, T, E, N]      ->
+ *   %12 = contract(%11, %4) : [B, T, E]
+ *   %13 = multiply(%12, %5) : [B, T, E]
+ *
+ * A rule over the graph. The full space is the shape of the scan. A cluster takes
+ *   - whatever full-space operands of its members are computed from, back to smaller tensors: elementwise ops, delays,
+ *     pads, outer products, and other scans (a backward recurrence runs the forward one again);
+ *   - whatever reads its states and has the full space, and sums, products and last steps that leave it;
+ *   - elementwise ops on a sum over one axis, at the sum's index.
+ * Values of the full space that several clusters need are computed in each of them, so that none is ever stored.
+ * Nothing joins that would have the cluster wait for itself by way of a node outside. A cluster is kept if it lowers to
+ * one kernel, else tried again without what follows the sums, else the scan stays alone.
+ *
+ * Needs: nothing. Keeps: what outputs compute. Cost: quadratic in the size of a cluster. */
+#include "lower_internal.h"
+#include "pipeline.h"
+#include "recluster.h"
+
+#include <string.h>
+
+typedef struct Fusion {
+  const Graph *graph;
+  const Clusters *clusters; /* for the users of nodes */
+  Arena *scratch;
+  NodeId scan;
+  const Shape *full;
+  bool *member, *again; /* again: computed by another cluster as well */
+} Fusion;
+
+static const Node *node_of(const Fusion *fusion, NodeId id) { return graph_node(fusion->graph, id); }
+
+static bool is_full(const Fusion *fusion, NodeId id) { return shape_equal(&node_of(fusion, id)->shape, fusion->full); }
+
+static bool is_outer_product(const Node *node) {
+  Labels labels;
+  const char *message;
+  if (node->op != OP_CONTRACT || !labels_parse(node_text(node, CONTRACT_LABELS), &labels, &message)) return false;
+  for (const char *letter = labels.a; *letter; letter++) {
+    if (strchr(labels.result, *letter) == NULL) return false;
+  }
+  return true;
+}
+
+/* Can the cluster compute the node itself? */
+static bool is_producer(const Fusion *fusion, NodeId id) {
+  const Node *node = node_of(fusion, id);
+  if (!is_full(fusion, id)) return false;
+  if (node->op == OP_SCAN)
+    return node_integer(node, SCAN_AXIS) == node_integer(node_of(fusion, fusion->scan), SCAN_AXIS);
+  return op_is_elementwise(node->op) || node->op == OP_DELAY || node->op == OP_PAD || is_outer_product(node);
+}
+
+static void add_member(Fusion *fusion, NodeId id) {
+  fusion->member[id] = true;
+  fusion->again[id] = node_of(fusion, id)->cluster != 0;
+}
+
+/* The members' operands of the full space, and theirs. Operands come first, so one sweep downwards finds all. */
+static void add_producers(Fusion *fusion) {
+  for (NodeId id = fusion->graph->node_count; id >= 1; id--) {
+    if (!fusion->member[id]) continue;
+    const Node *node = node_of(fusion, id);
+    for (uint32_t k = 0; k < node->operand_count; k++) {
+      NodeId operand = node->operand[k];
+      if (!fusion->member[operand] && is_producer(fusion, operand)) add_member(fusion, operand);
+    }
+  }
+}
+
+/* Everything that has to wait for what the cluster stores. A cluster runs as a whole, so all of it waits. */
+static void find_waiting(const Fusion *fusion, bool *waiting) {
+  const Graph *graph = fusion->graph;
+  bool *cluster_waits = ARENA_ARRAY(fusion->scratch, bool, graph->cluster_count + 1);
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (NodeId id = 1; id <= graph->node_count; id++) {
+      if (waiting[id] || (fusion->member[id] && !fusion->again[id])) continue;
+      const Node *node = node_of(fusion, id);
+      bool waits = cluster_waits[node->cluster];
+      for (uint32_t k = 0; k < node->operand_count && !waits; k++) {
+        NodeId operand = node->operand[k];
+        waits = waiting[operand] || (fusion->member[operand] && !fusion->again[operand]);
+      }
+      if (!waits) continue;
+      waiting[id] = changed = true;
+      if (node->cluster != 0) cluster_waits[node->cluster] = true;
+    }
+  }
+}
+
+/* Does nothing that the members read wait for them? */
+static bool is_convex(const Fusion *fusion) {
+  bool *waiting = ARENA_ARRAY(fusion->scratch, bool, fusion->graph->node_count + 1);
+  find_waiting(fusion, waiting);
+  for (NodeId id = 1; id <= fusion->graph->node_count; id++) {
+    if (!fusion->member[id]) continue;
+    const Node *node = node_of(fusion, id);
+    for (uint32_t k = 0; k < node->operand_count; k++) {
+      NodeId operand = node->operand[k];
+      if (!fusion->member[operand] && waiting[operand]) return false;
+    }
+  }
+  return true;
+}
+
+/* A full tensor that the members would have to load? */
+static bool loads_full(const Fusion *fusion) {
+  for (NodeId id = 1; id <= fusion->graph->node_count; id++) {
+    if (!fusion->member[id]) continue;
+    const Node *node = node_of(fusion, id);
+    for (uint32_t k = 0; k < node->operand_count; k++) {
+      NodeId operand = node->operand[k];
+      if (fusion->member[operand] || !is_full(fusion, operand)) continue;
+      if (node_of(fusion, operand)->op != OP_BROADCAST) return true;
+    }
+  }
+  return false;
+}
+
+/* Adds the node with what it needs, or nothing. */
+static bool try_add(Fusion *fusion, NodeId id, bool may_load_full) {
+  size_t bytes = fusion->graph->node_count + 1;
+  bool *member = arena_copy(fusion->scratch, fusion->member, bytes);
+  bool *again = arena_copy(fusion->scratch, fusion->again, bytes);
+  add_member(fusion, id);
+  add_producers(fusion);
+  if (is_convex(fusion) && (may_load_full || !loads_full(fusion))) return true;
+  memcpy(fusion->member, member, bytes);
+  memcpy(fusion->again, again, bytes);
+  return false;
+}
+
+/* Members that depend on the states of a member scan. */
+static bool *find_dependent(const Fusion *fusion) {
+  bool *dependent = ARENA_ARRAY(fusion->scratch, bool, fusion->graph->node_count + 1);
+  for (NodeId id = 1; id <= fusion->graph->node_count; id++) {
+    if (!fusion->member[id]) continue;
+    const Node *node = node_of(fusion, id);
+    dependent[id] = node->op == OP_SCAN;
+    for (uint32_t k = 0; k < node->operand_count; k++) dependent[id] |= dependent[node->operand[k]];
+  }
+  return dependent;
+}
+
+static bool is_last_step(const Fusion *fusion, const Node *node) {
+  const Node *scan = node_of(fusion, node->operand[0]);
+  if (node->op != OP_SLICE || scan->op != OP_SCAN) return false;
+  int64_t axis = node_integer(scan, SCAN_AXIS);
+  int64_t last = node_integer(scan, SCAN_REVERSE) ? 0 : scan->shape.dim[axis].factor - 1;
+  return dim_is_constant(scan->shape.dim[axis]) && node_integer(node, SLICE_AXIS) == axis &&
+         node_integer(node, SLICE_SIZE) == 1 && node_integer(node, SLICE_START) == last;
+}
+
+/* May it read states inside the cluster? */
+static bool is_consumer(const Fusion *fusion, NodeId id) {
+  const Node *node = node_of(fusion, id);
+  if (node->cluster != 0) return false;
+  if (is_full(fusion, id)) return op_is_elementwise(node->op) || node->op == OP_DELAY;
+  if (node->op == OP_REDUCE_SUM || node->op == OP_REDUCE_MAX || node->op == OP_CONTRACT) return true;
+  return is_last_step(fusion, node);
+}
+
+static void add_consumers(Fusion *fusion) {
+  const Clusters *clusters = fusion->clusters;
+  for (bool changed = true; changed;) {
+    changed = false;
+    const bool *dependent = find_dependent(fusion);
+    for (NodeId id = 1; id <= fusion->graph->node_count; id++) {
+      if (!dependent[id] || !is_full(fusion, id)) continue;
+      for (uint32_t k = clusters->user_first[id]; k < clusters->user_first[id + 1]; k++) {
+        NodeId user = clusters->user[k];
+        if (fusion->member[user] || !is_consumer(fusion, user)) continue;
+        changed |= try_add(fusion, user, false);
+      }
+    }
+  }
+}
+
+static bool has_user(const Fusion *fusion, NodeId id, bool inside) {
+  const Clusters *clusters = fusion->clusters;
+  for (uint32_t k = clusters->user_first[id]; k < clusters->user_first[id + 1]; k++) {
+    if (fusion->member[clusters->user[k]] == inside) return true;
+  }
+  return false;
+}
+
+/* Values of the full space that no member reads would only be stored: whoever reads them computes them instead. */
+static void drop_unread(Fusion *fusion) {
+  for (NodeId id = fusion->graph->node_count; id >= 1; id--) {
+    if (!fusion->member[id] || id == fusion->scan || !is_full(fusion, id)) continue;
+    if (!has_user(fusion, id, true)) fusion->member[id] = fusion->again[id] = false;
+  }
+}
+
+/* The axis of the full space that a member sums over alone, or -1. */
+static int32_t axis_summed_alone(const Fusion *fusion, const Node *node) {
+  const Shape *shape = &node_of(fusion, node->operand[0])->shape;
+  if (node->op == OP_REDUCE_SUM || node->op == OP_REDUCE_MAX) {
+    bool alone = node->attribute[REDUCE_AXES].count == 1 && shape_equal(shape, fusion->full);
+    return alone ? (int32_t)node->attribute[REDUCE_AXES].integers[0] : -1;
+  }
+  Labels labels;
+  const char *message;
+  if (node->op != OP_CONTRACT || !labels_parse(node_text(node, CONTRACT_LABELS), &labels, &message)) return -1;
+  bool first = shape_equal(shape, fusion->full);
+  const char *letters = first ? labels.a : labels.b;
+  int32_t axis = -1, sums = 0;
+  for (int32_t k = 0; letters[k]; k++) {
+    if (strchr(labels.result, letters[k]) != NULL) continue;
+    axis = k;
+    sums++;
+  }
+  return sums == 1 && (int32_t)strlen(letters) == fusion->full->rank ? axis : -1;
+}
+
+/* The axis that becomes STATE: the shortest one that something sums over alone, and that may be read at once. */
+static int32_t find_state_axis(const Fusion *fusion) {
+  int32_t best = -1;
+  for (NodeId id = 1; id <= fusion->graph->node_count; id++) {
+    if (!fusion->member[id] || is_full(fusion, id)) continue;
+    int32_t axis = axis_summed_alone(fusion, node_of(fusion, id));
+    if (axis < 0 || axis == node_integer(node_of(fusion, fusion->scan), SCAN_AXIS)) continue;
+    if (!dim_is_constant(fusion->full->dim[axis])) continue;
+    if (best < 0 || fusion->full->dim[axis].factor < fusion->full->dim[best].factor) best = axis;
+  }
+  return best;
+}
+
+/* Elementwise operands that only the cluster reads come along: silu(z) of a gate. */
+static void add_own_operands(Fusion *fusion, const Shape *shape, const bool *epilogue) {
+  for (NodeId id = fusion->graph->node_count; id >= 1; id--) {
+    if (!fusion->member[id] || !epilogue[id]) continue;
+    const Node *node = node_of(fusion, id);
+    for (uint32_t k = 0; k < node->operand_count; k++) {
+      NodeId operand = node->operand[k];
+      const Node *source = node_of(fusion, operand);
+      bool fits = !fusion->member[operand] && op_is_elementwise(source->op) && source->cluster == 0 &&
+                  shape_equal(&source->shape, shape) && !has_user(fusion, operand, false) &&
+                  !fusion->clusters->is_output[operand];
+      if (fits && try_add(fusion, operand, false)) ((bool *)epilogue)[operand] = true;
+    }
+  }
+}
+
+/* Elementwise ops at the index of a sum over the STATE axis. */
+static void add_epilogues(Fusion *fusion) {
+  int32_t state = find_state_axis(fusion);
+  const Clusters *clusters = fusion->clusters;
+  bool *epilogue = ARENA_ARRAY(fusion->scratch, bool, fusion->graph->node_count + 1);
+  for (NodeId id = 1; id <= fusion->graph->node_count && state >= 0; id++) {
+    if (!fusion->member[id] || is_full(fusion, id)) continue;
+    const Node *node = node_of(fusion, id);
+    if (!epilogue[id] && axis_summed_alone(fusion, node) != state) continue;
+    for (uint32_t k = clusters->user_first[id]; k < clusters->user_first[id + 1]; k++) {
+      NodeId user = clusters->user[k];
+      const Node *reader = node_of(fusion, user);
+      bool fits = !fusion->member[user] && op_is_elementwise(reader->op) && reader->cluster == 0 &&
+                  shape_equal(&reader->shape, &node->shape);
+      if (!fits || !try_add(fusion, user, false)) continue;
+      epilogue[user] = true;
+      add_own_operands(fusion, &node->shape, epilogue);
+    }
+  }
+}
+
+typedef enum Extent { WITH_EPILOGUES, WITH_CONSUMERS, WITH_PRODUCERS, EXTENT_COUNT } Extent;
+
+static bool find_members(Fusion *fusion, Extent extent) {
+  size_t bytes = fusion->graph->node_count + 1;
+  memset(fusion->member, 0, bytes);
+  memset(fusion->again, 0, bytes);
+  if (!try_add(fusion, fusion->scan, true)) return false;
+  if (extent <= WITH_CONSUMERS) add_consumers(fusion);
+  drop_unread(fusion);
+  if (extent <= WITH_EPILOGUES) add_epilogues(fusion);
+  uint32_t members = 0;
+  for (NodeId id = 1; id <= fusion->graph->node_count; id++) members += fusion->member[id];
+  return members > 1 && is_convex(fusion);
+}
+
+/* The graph with the members in a cluster, or NULL and the reason where they do not make a kernel. */
+static Graph *make_cluster(const Fusion *fusion, Arena *arena, NodeId **out_map, const char **out_reason) {
+  const Graph *graph = fusion->graph;
+  Assignment assignment = assignment_of_graph(graph, 1, fusion->scratch);
+  uint32_t number = ++assignment.count;
+  assignment.family[number] = LOWER_SCAN;
+  assignment.anchor[number] = fusion->scan;
+  assignment.again = number;
+  assignment.recompute = fusion->again;
+  for (NodeId id = 1; id <= graph->node_count; id++) {
+    if (fusion->member[id] && !fusion->again[id]) assignment.home[id] = number;
+  }
+  Graph *made = graph_recluster(graph, arena, &assignment, out_map);
+  uint32_t cluster = made->node[(*out_map)[fusion->scan]].cluster;
+  Clusters *clusters = clusters_create(made, fusion->scratch);
+  Failure failure = {0};
+  if (lower_is_possible(clusters, cluster, fusion->scratch, &failure)) return made;
+  *out_reason = arena_text(fusion->scratch, failure.message, strlen(failure.message));
+  return NULL;
+}
+
+static bool stores_full(const Graph *graph, uint32_t cluster, const Shape *full, Arena *scratch) {
+  Clusters *clusters = clusters_create(graph, scratch);
+  clusters_settle(clusters);
+  for (NodeId id = 1; id <= graph->node_count; id++) {
+    if (graph->node[id].cluster == cluster && clusters->stored[id] && shape_equal(graph_shape(graph, id), full))
+      return true;
+  }
+  return false;
+}
+
+static const Graph *fuse_one(const Graph *graph, NodeId scan, PassContext *context, NodeId **out_map) {
+  static const char *const extent_name[] = {[WITH_EPILOGUES] = "with what follows its sums",
+                                            [WITH_CONSUMERS] = "with what reads its states",
+                                            [WITH_PRODUCERS] = "with what it is made of"};
+  Arena *scratch = arena_create();
+  Fusion fusion = {.graph = graph, .clusters = clusters_create(graph, scratch), .scratch = scratch, .scan = scan};
+  fusion.full = graph_shape(graph, scan);
+  fusion.member = ARENA_ARRAY(scratch, bool, graph->node_count + 1);
+  fusion.again = ARENA_ARRAY(scratch, bool, graph->node_count + 1);
+  const Graph *made = NULL;
+  for (Extent extent = 0; extent < EXTENT_COUNT && made == NULL; extent++) {
+    const char *reason = "nothing joins it";
+    if (find_members(&fusion, extent)) made = make_cluster(&fusion, context->arena, out_map, &reason);
+    if (made == NULL) pass_explain(context, "scan %%%u does not fuse %s: %s", scan, extent_name[extent], reason);
+  }
+  if (made != NULL && stores_full(made, made->node[(*out_map)[scan]].cluster, fusion.full, scratch)) {
+    pass_explain(context, "scan %%%u is fused, but something reads a tensor of its full space", scan);
+  }
+  arena_destroy(scratch);
+  return made;
+}
+
+Graph *pass_fuse_scan(const Graph *graph, PassContext *context) {
+  const Graph *fused = graph;
+  bool *tried = ARENA_ARRAY(context->arena, bool, graph->node_count + 1);
+  for (NodeId id = 1; id <= fused->node_count; id++) {
+    if (graph_op(fused, id) != OP_SCAN || tried[id] || fused->node[id].cluster != 0) continue;
+    tried[id] = true;
+    NodeId *map;
+    const Graph *made = fuse_one(fused, id, context, &map);
+    if (made == NULL) continue;
+    bool *moved = ARENA_ARRAY(context->arena, bool, made->node_count + 1);
+    for (NodeId old = 1; old <= fused->node_count; old++) {
+      if (tried[old]) moved[map[old]] = true;
+    }
+    tried = moved;
+    fused = made;
+    id = 0;
+  }
+  Assignment same = assignment_of_graph(fused, 0, context->arena);
+  return graph_recluster(fused, context->arena, &same, NULL);
+}
