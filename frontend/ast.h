@@ -92,26 +92,26 @@ typedef struct Formal {
   FormalKind kind;
   Name name, to; /* to: the O of `I -> O` */
   TypeSyntax type;
-  Expression *initial;  /* static: the default, NULL where an argument is required */
-  Name *allowed;        /* static: `in [..]` */
+  Expression *initial; /* static: the default, NULL where an argument is required */
+  Name *allowed;       /* static: `in [..]` */
   uint32_t allowed_count;
   Span span;
 } Formal;
 
 typedef enum StatementKind {
-  STATEMENT_DIM,        /* dim name = value */
-  STATEMENT_LET,        /* let name: type = value, let (name, ..) = value */
-  STATEMENT_PARAM,      /* param name: type = value @ path */
-  STATEMENT_STATE,      /* state name: type = value @ path */
-  STATEMENT_UPDATE,     /* update name = value: the state's new value */
-  STATEMENT_INPUT,      /* input name: type @ path */
-  STATEMENT_TARGET,     /* target name: type @ path */
-  STATEMENT_OUTPUT,     /* output name: type @ path = value */
-  STATEMENT_LOSS,       /* loss name = value */
-  STATEMENT_METRIC,     /* metric name = value */
-  STATEMENT_FOR,        /* for name in from..to { body } */
-  STATEMENT_IF,         /* if value { body } else { other } */
-  STATEMENT_EXPRESSION  /* value: what the block gives back */
+  STATEMENT_DIM,       /* dim name = value */
+  STATEMENT_LET,       /* let name: type = value, let (name, ..) = value */
+  STATEMENT_PARAM,     /* param name: type = value @ path */
+  STATEMENT_STATE,     /* state name: type = value @ path */
+  STATEMENT_UPDATE,    /* update name = value: the state's new value */
+  STATEMENT_INPUT,     /* input name: type @ path */
+  STATEMENT_TARGET,    /* target name: type @ path */
+  STATEMENT_OUTPUT,    /* output name: type @ path = value */
+  STATEMENT_LOSS,      /* loss name = value */
+  STATEMENT_METRIC,    /* metric name = value */
+  STATEMENT_FOR,       /* for name in from..to { body } */
+  STATEMENT_IF,        /* if value { body } else { other } */
+  STATEMENT_EXPRESSION /* value: what the block gives back */
 } StatementKind;
 
 typedef struct Body {

@@ -9,15 +9,22 @@ static int strength(const Expression *expression) {
   if (expression->kind == EXPRESSION_UNARY) return expression->operator_kind == TOKEN_NOT ? 2 : 6;
   if (expression->kind != EXPRESSION_BINARY) return 8;
   switch (expression->operator_kind) {
-    case TOKEN_ARROW: return -1;
-    case TOKEN_OR: return 0;
-    case TOKEN_AND: return 1;
+    case TOKEN_ARROW:
+      return -1;
+    case TOKEN_OR:
+      return 0;
+    case TOKEN_AND:
+      return 1;
     case TOKEN_PLUS:
-    case TOKEN_MINUS: return 4;
+    case TOKEN_MINUS:
+      return 4;
     case TOKEN_STAR:
-    case TOKEN_SLASH: return 5;
-    case TOKEN_CARET: return 7;
-    default: return 3;
+    case TOKEN_SLASH:
+      return 5;
+    case TOKEN_CARET:
+      return 7;
+    default:
+      return 3;
   }
 }
 
@@ -76,11 +83,17 @@ void ast_print_expression(const Expression *expression, Text *out) {
   int own = strength(expression);
   switch (expression->kind) {
     case EXPRESSION_NUMBER:
-      if (expression->is_integer) text_print(out, "%lld", (long long)expression->integer);
-      else text_real(out, expression->real);
+      if (expression->is_integer)
+        text_print(out, "%lld", (long long)expression->integer);
+      else
+        text_real(out, expression->real);
       break;
-    case EXPRESSION_BOOLEAN: text_puts(out, expression->truth ? "true" : "false"); break;
-    case EXPRESSION_NAME: text_puts(out, expression->name.text); break;
+    case EXPRESSION_BOOLEAN:
+      text_puts(out, expression->truth ? "true" : "false");
+      break;
+    case EXPRESSION_NAME:
+      text_puts(out, expression->name.text);
+      break;
     case EXPRESSION_UNARY:
       text_puts(out, expression->operator_kind == TOKEN_NOT ? "not " : "-");
       print_operand(expression->left, own, out);
@@ -98,8 +111,12 @@ void ast_print_expression(const Expression *expression, Text *out) {
       print_arguments(expression->argument, expression->count, out);
       print_path(&expression->path, out);
       break;
-    case EXPRESSION_TUPLE: print_items(expression, "(", ")", out); break;
-    case EXPRESSION_LIST: print_items(expression, "[", "]", out); break;
+    case EXPRESSION_TUPLE:
+      print_items(expression, "(", ")", out);
+      break;
+    case EXPRESSION_LIST:
+      print_items(expression, "[", "]", out);
+      break;
   }
 }
 
@@ -145,7 +162,7 @@ static int begin_node(Printer *printer, int parent, const Text *label) {
 static void print_body(Printer *printer, int parent, const Body *body);
 
 static void print_statement_head(const Statement *statement, Text *label) {
-  static const char *const words[] = {"dim ",   "let ",    "param ", "state ",  "update ", "input ", "target ",
+  static const char *const words[] = {"dim ",    "let ",  "param ",  "state ", "update ", "input ", "target ",
                                       "output ", "loss ", "metric ", "for ",   "if ",     ""};
   text_puts(label, words[statement->kind]);
   if (statement->tuple) text_puts(label, "(");
@@ -194,8 +211,12 @@ static void print_formal(const Formal *formal, Text *label) {
       text_puts(label, ": ");
       ast_print_type(&formal->type, label);
       break;
-    case FORMAL_AXIS: text_puts(label, ": axis"); break;
-    case FORMAL_ARROW: text_print(label, " -> %s", formal->to.text); break;
+    case FORMAL_AXIS:
+      text_puts(label, ": axis");
+      break;
+    case FORMAL_ARROW:
+      text_print(label, " -> %s", formal->to.text);
+      break;
     case FORMAL_STATIC:
       if (formal->initial) {
         text_puts(label, " = ");

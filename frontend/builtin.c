@@ -10,8 +10,10 @@ static double static_sign(double x) { return (x > 0) - (x < 0); }
 
 static BuiltinFunction builtin_unary;
 
-#define REQUIRED(name, kind) {#name, PARAMETER_##kind, false}
-#define OPTIONAL(name, kind) {#name, PARAMETER_##kind, true}
+#define REQUIRED(name, kind) \
+  { #name, PARAMETER_##kind, false }
+#define OPTIONAL(name, kind) \
+  { #name, PARAMETER_##kind, true }
 static const Builtin builtins[] = {
 #define BUILTIN_UNARY(name, code, function, doc) \
   {#name, doc, NULL, builtin_unary, OP_##code, function, {REQUIRED(x, VALUE)}},
@@ -48,8 +50,8 @@ void elaborator_unknown_function(Elaborator *elaborator, Name name) {
               DIAG_UNKNOWN_FUNCTION, name.span, name.text);
 }
 
-static int find_keyword(Elaborator *elaborator, const Expression *call, const Expression *left, const char *const *names,
-                        uint32_t name_count) {
+static int find_keyword(Elaborator *elaborator, const Expression *call, const Expression *left,
+                        const char *const *names, uint32_t name_count) {
   const char *name = elaborator_expression_text(elaborator, left);
   for (uint32_t i = 0; i < name_count; i++)
     if (left->kind == EXPRESSION_NAME && !strcmp(names[i], name)) return (int)i;
@@ -93,7 +95,8 @@ static bool evaluate_axes(Elaborator *elaborator, const Expression *expression, 
   bool list = expression->kind == EXPRESSION_LIST;
   uint32_t count = list ? expression->count : 1;
   if (count > SHAPE_MAX_RANK || count == 0) {
-    REPORT(elaborator, DIAG_RANGE, expression->span, "the number of axes", "1 to 8", arena_format(elaborator->arena, "%u", count));
+    REPORT(elaborator, DIAG_RANGE, expression->span, "the number of axes", "1 to 8",
+           arena_format(elaborator->arena, "%u", count));
     return false;
   }
   for (uint32_t i = 0; i < count; i++) {
@@ -129,32 +132,41 @@ static bool evaluate_tensor(Elaborator *elaborator, const BuiltinCall *call, Par
   return false;
 }
 
-static bool evaluate_parameter(Elaborator *elaborator, BuiltinCall *call, const BuiltinParameter *parameter, BuiltinArgument *out) {
+static bool evaluate_parameter(Elaborator *elaborator, BuiltinCall *call, const BuiltinParameter *parameter,
+                               BuiltinArgument *out) {
   const Expression *expression = out->expression;
   const char *what = arena_format(elaborator->arena, "'%s' of %s", parameter->name, call->builtin->name);
   switch (parameter->kind) {
     case PARAMETER_VALUE:
     case PARAMETER_TENSOR:
-    case PARAMETER_REAL: return evaluate_tensor(elaborator, call, parameter->kind, out);
+    case PARAMETER_REAL:
+      return evaluate_tensor(elaborator, call, parameter->kind, out);
     case PARAMETER_AXIS:
       if (expression->kind == EXPRESSION_LIST) {
         REPORT(elaborator, DIAG_EXPECTED_VALUE, expression->span, "one axis", "a list");
         return false;
       }
       return evaluate_axes(elaborator, expression, out);
-    case PARAMETER_AXES: return evaluate_axes(elaborator, expression, out);
+    case PARAMETER_AXES:
+      return evaluate_axes(elaborator, expression, out);
     case PARAMETER_EXTENT:
       if (!expression_extent(elaborator, expression, what, &out->extent)) return false;
       out->axis[0] = expression_label(elaborator, expression);
       if (out->extent.factor >= 1) return true;
-      REPORT(elaborator, DIAG_RANGE, expression->span, what, "at least 1", elaborator_dim_text(elaborator, out->extent));
+      REPORT(elaborator, DIAG_RANGE, expression->span, what, "at least 1",
+             elaborator_dim_text(elaborator, out->extent));
       return false;
-    case PARAMETER_INTEGER: return expression_integer(elaborator, expression, what, &out->integer);
-    case PARAMETER_NUMBER: return expression_number(elaborator, expression, what, &out->number);
-    case PARAMETER_TRUTH: return expression_truth(elaborator, expression, what, &out->truth);
-    case PARAMETER_NORM: return evaluate_norm(elaborator, expression, &out->norm);
+    case PARAMETER_INTEGER:
+      return expression_integer(elaborator, expression, what, &out->integer);
+    case PARAMETER_NUMBER:
+      return expression_number(elaborator, expression, what, &out->number);
+    case PARAMETER_TRUTH:
+      return expression_truth(elaborator, expression, what, &out->truth);
+    case PARAMETER_NORM:
+      return evaluate_norm(elaborator, expression, &out->norm);
     case PARAMETER_SYNTAX:
-    case PARAMETER_NONE: break;
+    case PARAMETER_NONE:
+      break;
   }
   return true;
 }
@@ -163,7 +175,8 @@ static bool evaluate_parameters(Elaborator *elaborator, BuiltinCall *call) {
   const Builtin *builtin = call->builtin;
   const char *names[BUILTIN_MAX_PARAMETERS];
   uint32_t count = 0;
-  for (; count < BUILTIN_MAX_PARAMETERS && builtin->parameter[count].name; count++) names[count] = builtin->parameter[count].name;
+  for (; count < BUILTIN_MAX_PARAMETERS && builtin->parameter[count].name; count++)
+    names[count] = builtin->parameter[count].name;
   int *index = ARENA_ARRAY(elaborator->arena, int, call->expression->count + 1);
   if (!bind_arguments(elaborator, call->expression, names, count, index)) return false;
   bool sound = true;
@@ -185,7 +198,8 @@ Value call_builtin(Elaborator *elaborator, const Expression *expression, const B
   BuiltinCall *call = ARENA_NEW(elaborator->arena, BuiltinCall);
   *call = (BuiltinCall){.builtin = builtin, .expression = expression, .span = expression->span};
   if (expression->path.part) {
-    REPORT(elaborator, DIAG_MISPLACED, expression->path.span, "a path", "a call that makes parameters, which a built-in function does not");
+    REPORT(elaborator, DIAG_MISPLACED, expression->path.span, "a path",
+           "a call that makes parameters, which a built-in function does not");
     return value_poison(expression->span);
   }
   if (!builtin->usage && !evaluate_parameters(elaborator, call)) return value_poison(expression->span);
@@ -198,7 +212,8 @@ static Value builtin_unary(Elaborator *elaborator, const BuiltinCall *call) {
   if (!x->tensor && static_number(&x->value.fixed, &number)) {
     double result = call->builtin->static_function(number);
     if (isfinite(result)) return value_static(call->span, static_real(result));
-    REPORT(elaborator, DIAG_STATIC_RANGE, call->span, elaborator_expression_text(elaborator, call->expression), "is no finite number");
+    REPORT(elaborator, DIAG_STATIC_RANGE, call->span, elaborator_expression_text(elaborator, call->expression),
+           "is no finite number");
     return value_poison(call->span);
   }
   const NamedTensor *tensor = value_as_tensor(elaborator, &x->value);
@@ -211,7 +226,8 @@ static Value builtin_unary(Elaborator *elaborator, const BuiltinCall *call) {
   return value_tensor(elaborator, call->span, &result);
 }
 
-bool builtin_axes(Elaborator *elaborator, const NamedTensor *x, const BuiltinArgument *over, int64_t *out_axes, uint32_t *out_count) {
+bool builtin_axes(Elaborator *elaborator, const NamedTensor *x, const BuiltinArgument *over, int64_t *out_axes,
+                  uint32_t *out_count) {
   bool wanted[SHAPE_MAX_RANK] = {false};
   *out_count = 0;
   for (uint32_t i = 0; i < over->axis_count; i++) {

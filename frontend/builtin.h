@@ -1,5 +1,5 @@
-/* How a function of builtins.def is given its arguments. builtin.c checks and evaluates them by the table; the functions are
- * in builtin_math.c, builtin_axes.c and builtin_sequence.c. */
+/* How a function of builtins.def is given its arguments. builtin.c checks and evaluates them by the table; the
+ * functions are in builtin_math.c, builtin_axes.c and builtin_sequence.c. */
 #ifndef SIMBAC_FRONTEND_BUILTIN_H
 #define SIMBAC_FRONTEND_BUILTIN_H
 
@@ -63,7 +63,8 @@ struct Builtin {
 };
 
 /* Sorts out `over`: places in x, ascending; all axes where it is not given. False and a report. */
-bool builtin_axes(Elaborator *elaborator, const NamedTensor *x, const BuiltinArgument *over, int64_t *out_axes, uint32_t *out_count);
+bool builtin_axes(Elaborator *elaborator, const NamedTensor *x, const BuiltinArgument *over, int64_t *out_axes,
+                  uint32_t *out_count);
 /* The operands of a chain of one operator: a + b + c; at most `limit`, which is an error beyond. */
 uint32_t flatten_chain(const Expression *expression, TokenKind kind, const Expression **out, uint32_t limit);
 

@@ -17,8 +17,8 @@ static bool room_for_axis(Elaborator *elaborator, const NamedTensor *x, Span spa
 }
 
 static bool report_parts(Elaborator *elaborator, const Expression *parts, Dim total, const Axis *axis) {
-  REPORT(elaborator, DIAG_PARTS, parts->span, elaborator_expression_text(elaborator, parts), elaborator_dim_text(elaborator, total),
-         axis->label->text, elaborator_dim_text(elaborator, axis->extent));
+  REPORT(elaborator, DIAG_PARTS, parts->span, elaborator_expression_text(elaborator, parts),
+         elaborator_dim_text(elaborator, total), axis->label->text, elaborator_dim_text(elaborator, axis->extent));
   return false;
 }
 
@@ -33,16 +33,21 @@ static bool split_axis(Elaborator *elaborator, const Argument *argument, int32_t
   uint32_t count = flatten_chain(argument->value, TOKEN_STAR, factor, SHAPE_MAX_RANK);
   NamedTensor result = {.complex = x->complex};
   Dim total = dim_constant(1);
-  if (x->rank + x->complex + (int32_t)count - 1 > SHAPE_MAX_RANK) return room_for_axis(elaborator, &(NamedTensor){.rank = SHAPE_MAX_RANK}, argument->value->span);
+  if (x->rank + x->complex + (int32_t)count - 1 > SHAPE_MAX_RANK)
+    return room_for_axis(elaborator, &(NamedTensor){.rank = SHAPE_MAX_RANK}, argument->value->span);
   for (int32_t i = 0; i < place; i++) result.axis[result.rank++] = x->axis[i];
   for (uint32_t k = 0; k < count; k++) {
     Axis axis = {.label = expression_label(elaborator, factor[k])};
-    if (!expression_extent(elaborator, factor[k], arena_format(elaborator->arena, "'%s'", axis.label->text), &axis.extent)) return false;
-    if (axis.extent.factor < 1 || !dim_multiply(total, axis.extent, &total)) return report_parts(elaborator, argument->value, axis.extent, &x->axis[place]);
+    if (!expression_extent(elaborator, factor[k], arena_format(elaborator->arena, "'%s'", axis.label->text),
+                           &axis.extent))
+      return false;
+    if (axis.extent.factor < 1 || !dim_multiply(total, axis.extent, &total))
+      return report_parts(elaborator, argument->value, axis.extent, &x->axis[place]);
     result.axis[result.rank++] = axis;
   }
   for (int32_t i = place + 1; i < x->rank; i++) result.axis[result.rank++] = x->axis[i];
-  if (!dim_equal(total, x->axis[place].extent)) return report_parts(elaborator, argument->value, total, &x->axis[place]);
+  if (!dim_equal(total, x->axis[place].extent))
+    return report_parts(elaborator, argument->value, total, &x->axis[place]);
   for (int32_t i = 0; i < result.rank; i++) {
     for (int32_t k = 0; k < i; k++) {
       if (result.axis[i].label != result.axis[k].label) continue;
@@ -56,8 +61,8 @@ static bool split_axis(Elaborator *elaborator, const Argument *argument, int32_t
 }
 
 /* The axes at `place`, in that order, side by side where the first of them is. */
-static NamedTensor gather_axes(Elaborator *elaborator, Span span, const NamedTensor *x, const int32_t *place, uint32_t count,
-                               int32_t *out_first) {
+static NamedTensor gather_axes(Elaborator *elaborator, Span span, const NamedTensor *x, const int32_t *place,
+                               uint32_t count, int32_t *out_first) {
   NamedTensor order = {.complex = x->complex};
   bool gathered[SHAPE_MAX_RANK] = {false};
   for (uint32_t k = 0; k < count; k++) gathered[place[k]] = true;
@@ -78,7 +83,8 @@ static bool check_merged(Elaborator *elaborator, const Expression *value, const 
     scope_bind_static(elaborator, elaborator->scope, value->name, static_extent(axis->extent));
     return true;
   }
-  if (!expression_extent(elaborator, value, arena_format(elaborator->arena, "'%s'", axis->label->text), &declared)) return false;
+  if (!expression_extent(elaborator, value, arena_format(elaborator->arena, "'%s'", axis->label->text), &declared))
+    return false;
   return dim_equal(declared, axis->extent) || report_parts(elaborator, value, declared, axis);
 }
 
@@ -117,7 +123,8 @@ static bool merge_axes(Elaborator *elaborator, const Argument *argument, NamedTe
 }
 
 static Value usage_error(Elaborator *elaborator, const BuiltinCall *call, Span span) {
-  REPORT(elaborator, DIAG_EXPECTED_VALUE, span, call->builtin->usage, elaborator_expression_text(elaborator, call->expression));
+  REPORT(elaborator, DIAG_EXPECTED_VALUE, span, call->builtin->usage,
+         elaborator_expression_text(elaborator, call->expression));
   return value_poison(call->span);
 }
 
@@ -133,7 +140,8 @@ Value builtin_reshape(Elaborator *elaborator, const BuiltinCall *call) {
     if (!argument->left) return usage_error(elaborator, call, argument->value->span);
     int32_t place = tensor_find_axis(&x, expression_label(elaborator, argument->left));
     bool product = argument->left->kind == EXPRESSION_BINARY && argument->left->operator_kind == TOKEN_STAR;
-    if (place < 0 && !product) place = tensor_need_axis(elaborator, &x, expression_label(elaborator, argument->left), argument->left->span);
+    if (place < 0 && !product)
+      place = tensor_need_axis(elaborator, &x, expression_label(elaborator, argument->left), argument->left->span);
     if (place < 0 && !product) return value_poison(call->span);
     if (!(place >= 0 ? split_axis(elaborator, argument, place, &x) : merge_axes(elaborator, argument, &x)))
       return value_poison(call->span);
@@ -146,18 +154,21 @@ Value builtin_split(Elaborator *elaborator, const BuiltinCall *call) {
   const NamedTensor *x = call->argument[0].tensor;
   const Expression *part[MAX_PARTS];
   if (x->rank == 0) {
-    REPORT(elaborator, DIAG_EXPECTED_VALUE, call->argument[0].span, "a tensor with an axis to split", "a single number");
+    REPORT(elaborator, DIAG_EXPECTED_VALUE, call->argument[0].span, "a tensor with an axis to split",
+           "a single number");
     return value_poison(call->span);
   }
   const AxisLabel *label = over->expression ? over->axis[0] : x->axis[x->rank - 1].label;
-  int32_t place = tensor_need_constant_axis(elaborator, x, label, over->expression ? over->span : call->argument[0].span);
+  int32_t place =
+      tensor_need_constant_axis(elaborator, x, label, over->expression ? over->span : call->argument[0].span);
   if (place < 0) return value_poison(call->span);
   uint32_t count = flatten_chain(parts->expression, TOKEN_PLUS, part, MAX_PARTS);
   int64_t start = 0, extent = x->axis[place].extent.factor, size[MAX_PARTS];
   for (uint32_t i = 0; i < count; i++) {
     if (!expression_integer(elaborator, part[i], "the size of a part", &size[i])) return value_poison(call->span);
     if (size[i] < 1 || size[i] > extent - start) {
-      report_parts(elaborator, parts->expression, dim_constant(size[i] < 1 ? size[i] : start + size[i]), &x->axis[place]);
+      report_parts(elaborator, parts->expression, dim_constant(size[i] < 1 ? size[i] : start + size[i]),
+                   &x->axis[place]);
       return value_poison(call->span);
     }
     start += size[i];
@@ -182,8 +193,8 @@ Value builtin_split(Elaborator *elaborator, const BuiltinCall *call) {
 }
 
 /* The tensors, each with all axes that any of them has; the axis `over` keeps its extent. */
-static bool align_parts(Elaborator *elaborator, const BuiltinCall *call, NamedTensor *part, const Span *span, uint32_t count,
-                        const AxisLabel *over, Span over_span) {
+static bool align_parts(Elaborator *elaborator, const BuiltinCall *call, NamedTensor *part, const Span *span,
+                        uint32_t count, const AxisLabel *over, Span over_span) {
   NamedTensor all = part[0];
   for (uint32_t i = 0; i < count; i++) {
     int32_t place = tensor_need_constant_axis(elaborator, &part[i], over, over_span);
@@ -238,8 +249,8 @@ Value builtin_concat(Elaborator *elaborator, const BuiltinCall *call) {
 }
 
 /* A slice that lies in its axis, else NODE_NONE and a report. */
-static NodeId slice_axis(Elaborator *elaborator, const BuiltinCall *call, const NamedTensor *x, int32_t place, int64_t start,
-                         int64_t size) {
+static NodeId slice_axis(Elaborator *elaborator, const BuiltinCall *call, const NamedTensor *x, int32_t place,
+                         int64_t start, int64_t size) {
   int64_t extent = x->axis[place].extent.factor;
   if (start >= 0 && size >= 1 && start < extent && size <= extent - start)
     return emit_slice(elaborator, call->span, x->node, place + x->complex, start, size);
@@ -276,14 +287,16 @@ Value builtin_flip(Elaborator *elaborator, const BuiltinCall *call) {
   NamedTensor result = *call->argument[0].tensor;
   int32_t place = tensor_need_axis(elaborator, &result, over->axis[0], over->span);
   if (place < 0) return value_poison(call->span);
-  result.node = emit(elaborator, call->span, OP_REVERSE, &result.node, 1, &(Attribute){.integer = place + result.complex});
+  result.node =
+      emit(elaborator, call->span, OP_REVERSE, &result.node, 1, &(Attribute){.integer = place + result.complex});
   return value_tensor(elaborator, call->span, &result);
 }
 
 static bool pad_amount(Elaborator *elaborator, const BuiltinArgument *argument, int64_t *out) {
   *out = argument->integer;
   if (*out >= 0 && *out <= INT32_MAX) return true;
-  REPORT(elaborator, DIAG_RANGE, argument->span, "the padding", "0 or more", arena_format(elaborator->arena, "%lld", (long long)*out));
+  REPORT(elaborator, DIAG_RANGE, argument->span, "the padding", "0 or more",
+         arena_format(elaborator->arena, "%lld", (long long)*out));
   return false;
 }
 
@@ -292,7 +305,8 @@ Value builtin_pad(Elaborator *elaborator, const BuiltinCall *call) {
   NamedTensor result = *call->argument[0].tensor;
   int64_t low, high;
   int32_t place = tensor_need_constant_axis(elaborator, &result, over->axis[0], over->span);
-  if (place < 0 || !pad_amount(elaborator, &call->argument[2], &low) || !pad_amount(elaborator, &call->argument[3], &high))
+  if (place < 0 || !pad_amount(elaborator, &call->argument[2], &low) ||
+      !pad_amount(elaborator, &call->argument[3], &high))
     return value_poison(call->span);
   result.node = emit_pad(elaborator, call->span, result.node, place + result.complex, low, high);
   result.axis[place].extent.factor += low + high;
@@ -300,7 +314,8 @@ Value builtin_pad(Elaborator *elaborator, const BuiltinCall *call) {
 }
 
 /* Element `at` of the axis, `count` times. */
-static NodeId repeat_element(Elaborator *elaborator, Span span, const NamedTensor *x, int32_t place, int64_t at, int64_t count) {
+static NodeId repeat_element(Elaborator *elaborator, Span span, const NamedTensor *x, int32_t place, int64_t at,
+                             int64_t count) {
   NamedTensor bare = *x, repeated = *x;
   NodeId slice = emit_slice(elaborator, span, x->node, place + x->complex, at, 1);
   tensor_remove_axis(&bare, place);
@@ -314,7 +329,8 @@ Value builtin_edge_pad(Elaborator *elaborator, const BuiltinCall *call) {
   const NamedTensor *x = call->argument[0].tensor;
   int64_t low, high;
   int32_t place = tensor_need_constant_axis(elaborator, x, over->axis[0], over->span);
-  if (place < 0 || !pad_amount(elaborator, &call->argument[2], &low) || !pad_amount(elaborator, &call->argument[3], &high))
+  if (place < 0 || !pad_amount(elaborator, &call->argument[2], &low) ||
+      !pad_amount(elaborator, &call->argument[3], &high))
     return value_poison(call->span);
   NodeId part[3];
   uint32_t count = 0;
@@ -337,9 +353,11 @@ Value builtin_window(Elaborator *elaborator, const BuiltinCall *call) {
     return value_poison(call->span);
   int64_t extent = x->axis[place].extent.factor;
   if (!dim_is_constant(size->extent) || size->extent.factor > extent || step < 1) {
-    REPORT(elaborator, DIAG_RANGE, call->span, "a window's size and stride",
-           arena_format(elaborator->arena, "between 1 and the %lld of axis '%s'", (long long)extent, x->axis[place].label->text),
-           arena_format(elaborator->arena, "%s and %lld", elaborator_dim_text(elaborator, size->extent), (long long)step));
+    REPORT(
+        elaborator, DIAG_RANGE, call->span, "a window's size and stride",
+        arena_format(elaborator->arena, "between 1 and the %lld of axis '%s'", (long long)extent,
+                     x->axis[place].label->text),
+        arena_format(elaborator->arena, "%s and %lld", elaborator_dim_text(elaborator, size->extent), (long long)step));
     return value_poison(call->span);
   }
   NamedTensor result = *x;

@@ -41,8 +41,10 @@ Value builtin_round(Elaborator *elaborator, const BuiltinCall *call) {
 
 Value builtin_where(Elaborator *elaborator, const BuiltinCall *call) {
   NamedTensor a = *call->argument[1].tensor, b = *call->argument[2].tensor;
-  if (a.complex && !b.complex) b = complex_from_real(elaborator, call->span, &b);
-  else if (b.complex && !a.complex) a = complex_from_real(elaborator, call->span, &a);
+  if (a.complex && !b.complex)
+    b = complex_from_real(elaborator, call->span, &b);
+  else if (b.complex && !a.complex)
+    a = complex_from_real(elaborator, call->span, &a);
   NamedTensor result = tensor_select(elaborator, call->span, call->argument[0].tensor, &a, &b);
   return value_tensor(elaborator, call->span, &result);
 }
@@ -52,7 +54,8 @@ Value builtin_detach(Elaborator *elaborator, const BuiltinCall *call) {
   return value_tensor(elaborator, call->span, &result);
 }
 
-static NamedTensor mean_over(Elaborator *elaborator, Span span, const NamedTensor *x, const int64_t *axes, uint32_t count) {
+static NamedTensor mean_over(Elaborator *elaborator, Span span, const NamedTensor *x, const int64_t *axes,
+                             uint32_t count) {
   NamedTensor sum = tensor_reduce(elaborator, span, OP_REDUCE_SUM, x, axes, count);
   NamedTensor extent = tensor_extent(elaborator, span, x, axes, count);
   if (sum.node == NODE_NONE || extent.node == NODE_NONE) return (NamedTensor){0};
@@ -106,7 +109,8 @@ static Value extremum_of_two(Elaborator *elaborator, const BuiltinCall *call, Op
   if (!a || !b) return value_poison(call->span);
   if (a->complex || b->complex) {
     REPORT_WITH(elaborator,
-                diagnostic_hint(elaborator->diagnostics, "a block whose parameter is parts[...] sees the two parts of a complex tensor"),
+                diagnostic_hint(elaborator->diagnostics,
+                                "a block whose parameter is parts[...] sees the two parts of a complex tensor"),
                 DIAG_COMPLEX, call->span, call->builtin->name);
     return value_poison(call->span);
   }
@@ -132,8 +136,12 @@ static Value extremum(Elaborator *elaborator, const BuiltinCall *call, OpCode op
   return value_tensor(elaborator, call->span, &result);
 }
 
-Value builtin_maximum(Elaborator *elaborator, const BuiltinCall *call) { return extremum(elaborator, call, OP_MAXIMUM); }
-Value builtin_minimum(Elaborator *elaborator, const BuiltinCall *call) { return extremum(elaborator, call, OP_MINIMUM); }
+Value builtin_maximum(Elaborator *elaborator, const BuiltinCall *call) {
+  return extremum(elaborator, call, OP_MAXIMUM);
+}
+Value builtin_minimum(Elaborator *elaborator, const BuiltinCall *call) {
+  return extremum(elaborator, call, OP_MINIMUM);
+}
 
 Value builtin_dot(Elaborator *elaborator, const BuiltinCall *call) {
   const BuiltinArgument *a = &call->argument[0], *b = &call->argument[1], *over = &call->argument[2];
@@ -142,7 +150,8 @@ Value builtin_dot(Elaborator *elaborator, const BuiltinCall *call) {
         tensor_need_axis(elaborator, b->tensor, over->axis[i], over->span) < 0)
       return value_poison(call->span);
   }
-  NamedTensor result = tensor_dot(elaborator, call->span, a->tensor, a->span, b->tensor, b->span, over->axis, over->axis_count);
+  NamedTensor result =
+      tensor_dot(elaborator, call->span, a->tensor, a->span, b->tensor, b->span, over->axis, over->axis_count);
   return value_tensor(elaborator, call->span, &result);
 }
 
@@ -171,7 +180,8 @@ Value builtin_random(Elaborator *elaborator, const BuiltinCall *call) {
   NamedTensor result = {.rank = (int32_t)count};
   for (uint32_t i = 0; i < count; i++) result.axis[i] = x->axis[axes[i]];
   Scope *scope = elaborator->scope;
-  const char *name = arena_format(elaborator->arena, "%s#%s#%u", scope->prefix, scope->definition->name.text, scope->draws++);
+  const char *name =
+      arena_format(elaborator->arena, "%s#%s#%u", scope->prefix, scope->definition->name.text, scope->draws++);
   result.node = emit_random(elaborator, call->span, OP_RANDOM_UNIFORM, elaborator_stream(elaborator, name), &result);
   return value_tensor(elaborator, call->span, &result);
 }
@@ -209,7 +219,8 @@ Value builtin_uniform(Elaborator *elaborator, const BuiltinCall *call) {
   /* Part by part: a complex draw is uniform in a square. */
   if (result.node != NODE_NONE && low != 0) {
     Shape shape = tensor_shape(&result);
-    result.node = emit_binary(elaborator, call->span, OP_ADD, result.node, emit_constant_like(elaborator, call->span, low, &shape));
+    result.node = emit_binary(elaborator, call->span, OP_ADD, result.node,
+                              emit_constant_like(elaborator, call->span, low, &shape));
   }
   return value_tensor(elaborator, call->span, &result);
 }

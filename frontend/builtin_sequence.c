@@ -9,14 +9,16 @@ static NodeId spread_initial(Elaborator *elaborator, const BuiltinCall *call, co
                              const NamedTensor *like, int32_t place) {
   NamedTensor expected = *like, axes;
   tensor_remove_axis(&expected, place);
-  if (!tensor_union(elaborator, call->span, &expected, call->span, initial->tensor, initial->span, &axes)) return NODE_NONE;
+  if (!tensor_union(elaborator, call->span, &expected, call->span, initial->tensor, initial->span, &axes))
+    return NODE_NONE;
   if (axes.rank != expected.rank) {
     REPORT(elaborator, DIAG_TYPE_AXES, initial->span, "the initial value", elaborator_axes_text(elaborator, &expected),
            elaborator_axes_text(elaborator, initial->tensor));
     return NODE_NONE;
   }
-  NamedTensor whole = like->complex && !initial->tensor->complex ? complex_from_real(elaborator, call->span, initial->tensor)
-                                                                 : *initial->tensor;
+  NamedTensor whole = like->complex && !initial->tensor->complex
+                          ? complex_from_real(elaborator, call->span, initial->tensor)
+                          : *initial->tensor;
   return whole.node == NODE_NONE ? NODE_NONE : tensor_spread(elaborator, call->span, &whole, &expected);
 }
 
@@ -24,7 +26,8 @@ Value builtin_scan(Elaborator *elaborator, const BuiltinCall *call) {
   const BuiltinArgument *decay = &call->argument[0], *input = &call->argument[1], *over = &call->argument[2];
   const BuiltinArgument *initial = &call->argument[3];
   NamedTensor result, driven = *input->tensor;
-  if (initial->expression && initial->tensor->complex && !driven.complex) driven = complex_from_real(elaborator, call->span, &driven);
+  if (initial->expression && initial->tensor->complex && !driven.complex)
+    driven = complex_from_real(elaborator, call->span, &driven);
   if (driven.node == NODE_NONE ||
       !tensor_union(elaborator, call->span, decay->tensor, decay->span, &driven, input->span, &result))
     return value_poison(call->span);
@@ -43,7 +46,8 @@ Value builtin_delay(Elaborator *elaborator, const BuiltinCall *call) {
   NamedTensor result = *call->argument[0].tensor;
   int32_t place = tensor_need_axis(elaborator, &result, over->axis[0], over->span);
   if (place < 0) return value_poison(call->span);
-  if (initial->expression && initial->tensor->complex && !result.complex) result = complex_from_real(elaborator, call->span, &result);
+  if (initial->expression && initial->tensor->complex && !result.complex)
+    result = complex_from_real(elaborator, call->span, &result);
   NodeId operand[2] = {result.node};
   if (initial->expression) operand[1] = spread_initial(elaborator, call, initial, &result, place);
   Attribute attribute[] = {{.integer = place + result.complex}, {.integer = call->argument[3].truth}};
@@ -51,7 +55,8 @@ Value builtin_delay(Elaborator *elaborator, const BuiltinCall *call) {
   return value_tensor(elaborator, call->span, &result);
 }
 
-static NodeId emit_dft(Elaborator *elaborator, Span span, NodeId x, const Attribute *axes, bool inverse, int64_t form, double scale) {
+static NodeId emit_dft(Elaborator *elaborator, Span span, NodeId x, const Attribute *axes, bool inverse, int64_t form,
+                       double scale) {
   Attribute attribute[] = {*axes, {.integer = inverse}, {.integer = form}, {.real = scale}};
   return emit(elaborator, span, OP_DFT, &x, 1, attribute);
 }
@@ -101,8 +106,10 @@ Value builtin_imaginary(Elaborator *elaborator, const BuiltinCall *call) {
   const NamedTensor *x = call->argument[0].tensor;
   NamedTensor result = *x;
   Shape shape = tensor_shape(x);
-  if (x->complex) result = complex_part(elaborator, call->span, x, 1);
-  else result.node = emit_constant_like(elaborator, call->span, 0, &shape);
+  if (x->complex)
+    result = complex_part(elaborator, call->span, x, 1);
+  else
+    result.node = emit_constant_like(elaborator, call->span, 0, &shape);
   return value_tensor(elaborator, call->span, &result);
 }
 

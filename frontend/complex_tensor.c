@@ -13,7 +13,8 @@ NamedTensor complex_part(Elaborator *elaborator, Span span, const NamedTensor *x
 
 static NodeId with_leading_axis(Elaborator *elaborator, Span span, const NamedTensor *real) {
   Shape shape = {.rank = 1, .dim = {dim_constant(1)}};
-  for (int32_t i = 0; i < real->rank && shape.rank < SHAPE_MAX_RANK; i++) shape.dim[shape.rank++] = real->axis[i].extent;
+  for (int32_t i = 0; i < real->rank && shape.rank < SHAPE_MAX_RANK; i++)
+    shape.dim[shape.rank++] = real->axis[i].extent;
   return emit_reshape(elaborator, span, real->node, &shape);
 }
 
@@ -27,7 +28,8 @@ NamedTensor complex_join(Elaborator *elaborator, Span span, const NamedTensor *r
   NamedTensor result = {0};
   if (!tensor_union(elaborator, span, real, span, imaginary, span, &result)) return result;
   if (!room_for_parts(elaborator, span, &result)) return result;
-  NamedTensor left = tensor_permute(elaborator, span, real, &result), right = tensor_permute(elaborator, span, imaginary, &result);
+  NamedTensor left = tensor_permute(elaborator, span, real, &result),
+              right = tensor_permute(elaborator, span, imaginary, &result);
   NodeId part[] = {with_leading_axis(elaborator, span, &left), with_leading_axis(elaborator, span, &right)};
   result.node = emit_concat(elaborator, span, part, 2, 0);
   result.complex = true;
@@ -111,7 +113,8 @@ NamedTensor complex_hide_parts(Elaborator *elaborator, Span span, const NamedTen
 /* [2, ...] -> [2 (part of the other factor), 2 (part of the product), ...] = [[Re, Im], [-Im, Re]], so that a complex
  * product is one real one. */
 static NodeId stack_complex(Elaborator *elaborator, Span span, const NamedTensor *x) {
-  NodeId real = emit_slice(elaborator, span, x->node, 0, 0, 1), imaginary = emit_slice(elaborator, span, x->node, 0, 1, 1);
+  NodeId real = emit_slice(elaborator, span, x->node, 0, 0, 1),
+         imaginary = emit_slice(elaborator, span, x->node, 0, 1, 1);
   NodeId minus = emit_unary(elaborator, span, OP_NEGATE, imaginary);
   NodeId flat = emit_concat(elaborator, span, (NodeId[]){real, imaginary, minus, real}, 4, 0);
   Shape shape = {.rank = 2, .dim = {dim_constant(2), dim_constant(2)}};

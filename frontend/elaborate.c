@@ -3,7 +3,8 @@
 #include <string.h>
 
 /* The model named in the options, or the last one of the file. */
-static const Definition *find_model(const FrontendFile *file, Diagnostics *diagnostics, Arena *arena, const char *name) {
+static const Definition *find_model(const FrontendFile *file, Diagnostics *diagnostics, Arena *arena,
+                                    const char *name) {
   const char **candidate = NULL;
   size_t count = 0, capacity = 0;
   const Definition *found = NULL;
@@ -36,7 +37,8 @@ static void check_outputs(Elaborator *elaborator, const Definition *definition) 
   REPORT(elaborator, DIAG_NO_OUTPUT, definition->span, definition->name.text);
 }
 
-Model *frontend_elaborate(const FrontendFile *file, Arena *arena, Diagnostics *diagnostics, const FrontendOptions *options) {
+Model *frontend_elaborate(const FrontendFile *file, Arena *arena, Diagnostics *diagnostics,
+                          const FrontendOptions *options) {
   uint32_t errors = diagnostics_error_count(diagnostics);
   const Definition *definition = find_model(file, diagnostics, arena, options->model);
   if (!definition) return NULL;
@@ -56,11 +58,11 @@ Model *frontend_elaborate(const FrontendFile *file, Arena *arena, Diagnostics *d
                            .scope = &scope,
                            .part_label = &part_label};
   if (!parse_settings(&elaborator)) return NULL;
-  bool settings_sound = elaborate_settings(&elaborator, definition);
+  elaborate_settings(&elaborator, definition);
   run_body(&elaborator, &definition->body, false);
   if (diagnostics_error_count(diagnostics) == errors) check_outputs(&elaborator, definition);
   elaborate_recipe(&elaborator, &file->file[0]->recipe);
-  if (settings_sound) check_settings(&elaborator);
+  check_settings(&elaborator);
   model->graph->span = model->initial->span = SPAN_NONE;
   return diagnostics_error_count(diagnostics) == errors ? model : NULL;
 }

@@ -1,5 +1,5 @@
-/* A call of a block: arguments are evaluated in the caller's scope, axes are renamed to the block's names, the body runs in
- * a scope of its own, and the axes of what it gives back get the caller's names. */
+/* A call of a block: arguments are evaluated in the caller's scope, axes are renamed to the block's names, the body
+ * runs in a scope of its own, and the axes of what it gives back get the caller's names. */
 #include "elaborator.h"
 
 #include <string.h>
@@ -38,7 +38,8 @@ static bool report_recursion(Elaborator *elaborator, const Expression *call, con
     cycle = longer;
   }
   REPORT_WITH(elaborator,
-              diagnostic_note(elaborator->diagnostics, block->name.span, "the calls are %s -> %s", block->name.text, cycle.data),
+              diagnostic_note(elaborator->diagnostics, block->name.span, "the calls are %s -> %s", block->name.text,
+                              cycle.data),
               DIAG_RECURSION, call->name.span, block->name.text);
   return false;
 }
@@ -46,12 +47,15 @@ static bool report_recursion(Elaborator *elaborator, const Expression *call, con
 static bool may_call(Elaborator *elaborator, const Expression *call, const Definition *block) {
   for (const Scope *scope = elaborator->scope; scope; scope = scope->caller)
     if (scope->definition == block) return report_recursion(elaborator, call, block);
-  if (elaborator->call_depth >= MAX_CALL_DEPTH) elaborator_stop(elaborator, call->span, "blocks call each other too deeply");
-  if (++elaborator->instances > MAX_INSTANCES) elaborator_stop(elaborator, call->span, "the model makes more than 100000 calls");
+  if (elaborator->call_depth >= MAX_CALL_DEPTH)
+    elaborator_stop(elaborator, call->span, "blocks call each other too deeply");
+  if (++elaborator->instances > MAX_INSTANCES)
+    elaborator_stop(elaborator, call->span, "the model makes more than 100000 calls");
   return !elaborator->stopped;
 }
 
-static bool evaluate_arrow(Elaborator *elaborator, const Formal *formal, const Expression *expression, BoundArgument *out) {
+static bool evaluate_arrow(Elaborator *elaborator, const Formal *formal, const Expression *expression,
+                           BoundArgument *out) {
   if (expression->kind != EXPRESSION_BINARY || expression->operator_kind != TOKEN_ARROW) {
     REPORT(elaborator, DIAG_EXPECTED_VALUE, expression->span,
            arena_format(elaborator->arena, "an axis and its new extent, %s -> %s", formal->name.text, formal->to.text),
@@ -64,11 +68,13 @@ static bool evaluate_arrow(Elaborator *elaborator, const Formal *formal, const E
   if (!expression_extent(elaborator, expression->right, "the new extent", &extent)) return false;
   out->fixed = static_extent(extent);
   if (extent.factor >= 1) return true;
-  REPORT(elaborator, DIAG_RANGE, expression->right->span, "the new extent", "at least 1", elaborator_dim_text(elaborator, extent));
+  REPORT(elaborator, DIAG_RANGE, expression->right->span, "the new extent", "at least 1",
+         elaborator_dim_text(elaborator, extent));
   return false;
 }
 
-static bool evaluate_argument(Elaborator *elaborator, const Formal *formal, const Expression *expression, BoundArgument *out) {
+static bool evaluate_argument(Elaborator *elaborator, const Formal *formal, const Expression *expression,
+                              BoundArgument *out) {
   out->expression = expression;
   out->span = expression->span;
   switch (formal->kind) {
@@ -77,15 +83,20 @@ static bool evaluate_argument(Elaborator *elaborator, const Formal *formal, cons
       out->tensor = value_as_tensor(elaborator, &value);
       return out->tensor != NULL;
     }
-    case FORMAL_AXIS: out->outer = expression_label(elaborator, expression); return true;
-    case FORMAL_ARROW: return evaluate_arrow(elaborator, formal, expression, out);
-    case FORMAL_STATIC: return expression_for_formal(elaborator, formal, expression, &out->fixed);
+    case FORMAL_AXIS:
+      out->outer = expression_label(elaborator, expression);
+      return true;
+    case FORMAL_ARROW:
+      return evaluate_arrow(elaborator, formal, expression, out);
+    case FORMAL_STATIC:
+      return expression_for_formal(elaborator, formal, expression, &out->fixed);
   }
   return false;
 }
 
 /* All arguments in the caller's scope. Goes on after a mistake, to report more of them. */
-static bool evaluate_arguments(Elaborator *elaborator, const Expression *call, const Definition *block, BoundArgument *bound) {
+static bool evaluate_arguments(Elaborator *elaborator, const Expression *call, const Definition *block,
+                               BoundArgument *bound) {
   const char *name[MAX_BOUND];
   int *index = ARENA_ARRAY(elaborator->arena, int, call->count + 1);
   for (uint32_t i = 0; i < block->formal_count; i++) name[i] = block->formal[i].name.text;
@@ -106,13 +117,14 @@ static bool evaluate_arguments(Elaborator *elaborator, const Expression *call, c
 }
 
 static void add_binding(Elaborator *elaborator, Scope *scope, const AxisLabel *inner, const AxisLabel *outer) {
-  scope->binding =
-      arena_grow(elaborator->arena, scope->binding, scope->binding_count, &scope->binding_capacity, sizeof(AxisBinding));
+  scope->binding = arena_grow(elaborator->arena, scope->binding, scope->binding_count, &scope->binding_capacity,
+                              sizeof(AxisBinding));
   scope->binding[scope->binding_count++] = (AxisBinding){inner, outer};
 }
 
 /* The axis parameters: their names replace the caller's in every argument. */
-static bool bind_axis_formals(Elaborator *elaborator, const Definition *block, const BoundArgument *bound, NamedTensor *argument) {
+static bool bind_axis_formals(Elaborator *elaborator, const Definition *block, const BoundArgument *bound,
+                              NamedTensor *argument) {
   Scope *scope = elaborator->scope;
   for (uint32_t i = 0; i < block->formal_count; i++) {
     const Formal *formal = &block->formal[i];
@@ -141,8 +153,8 @@ static bool bind_axis_formals(Elaborator *elaborator, const Definition *block, c
   return true;
 }
 
-/* In the block's scope: axis parameters, then static values that were given, tensors, and the defaults, which may use all
- * of these. */
+/* In the block's scope: axis parameters, then static values that were given, tensors, and the defaults, which may use
+ * all of these. */
 static bool bind_formals(Elaborator *elaborator, const Definition *block, const BoundArgument *bound) {
   Scope *scope = elaborator->scope;
   NamedTensor argument[MAX_BOUND];
@@ -176,7 +188,8 @@ static const AxisLabel *label_outside(Elaborator *elaborator, const Scope *scope
 }
 
 /* `I -> O` with `...`: O stands where I stood in the first argument. */
-static void place_arrows(Elaborator *elaborator, const Definition *block, const BoundArgument *bound, Span span, NamedTensor *result) {
+static void place_arrows(Elaborator *elaborator, const Definition *block, const BoundArgument *bound, Span span,
+                         NamedTensor *result) {
   NamedTensor order = {0};
   bool arrows = false;
   for (uint32_t i = 0; i < block->formal_count && !order.rank; i++)
@@ -204,7 +217,8 @@ static Value give_back(Elaborator *elaborator, const Expression *call, const Def
   NamedTensor result;
   const NamedTensor *tensor = value_as_tensor(elaborator, value);
   if (!tensor || !type_match_result(elaborator, type, tensor, value->span, &result)) return value_poison(call->span);
-  for (int32_t i = 0; i < result.rank; i++) result.axis[i].label = label_outside(elaborator, scope, result.axis[i].label);
+  for (int32_t i = 0; i < result.rank; i++)
+    result.axis[i].label = label_outside(elaborator, scope, result.axis[i].label);
   for (int32_t i = 0; i < result.rank; i++) {
     for (int32_t k = 0; k < i; k++) {
       if (result.axis[i].label != result.axis[k].label) continue;
@@ -218,8 +232,8 @@ static Value give_back(Elaborator *elaborator, const Expression *call, const Def
   return value_tensor(elaborator, call->span, &result);
 }
 
-static Value give_back_all(Elaborator *elaborator, const Expression *call, const Definition *block, const BoundArgument *bound,
-                           const Value *value) {
+static Value give_back_all(Elaborator *elaborator, const Expression *call, const Definition *block,
+                           const BoundArgument *bound, const Value *value) {
   if (value->kind == VALUE_POISON) return value_poison(call->span);
   if (value->kind == VALUE_NOTHING) {
     REPORT(elaborator, DIAG_NO_RESULT, block->name.span, block->name.text);
@@ -227,8 +241,8 @@ static Value give_back_all(Elaborator *elaborator, const Expression *call, const
   }
   if (block->result_count == 1) return give_back(elaborator, call, block, &block->result[0], bound, value);
   if (value->kind != VALUE_TUPLE || value->count != block->result_count) {
-    REPORT(elaborator, DIAG_EXPECTED_VALUE, value->span, arena_format(elaborator->arena, "%u values", block->result_count),
-           value_kind_text(elaborator, value));
+    REPORT(elaborator, DIAG_EXPECTED_VALUE, value->span,
+           arena_format(elaborator->arena, "%u values", block->result_count), value_kind_text(elaborator, value));
     return value_poison(call->span);
   }
   Value *item = ARENA_ARRAY(elaborator->arena, Value, value->count);
@@ -239,7 +253,8 @@ static Value give_back_all(Elaborator *elaborator, const Expression *call, const
 
 Value call_block(Elaborator *elaborator, const Expression *call, const Definition *block) {
   BoundArgument *bound = ARENA_ARRAY(elaborator->arena, BoundArgument, MAX_BOUND);
-  if (!may_call(elaborator, call, block) || !evaluate_arguments(elaborator, call, block, bound)) return value_poison(call->span);
+  if (!may_call(elaborator, call, block) || !evaluate_arguments(elaborator, call, block, bound))
+    return value_poison(call->span);
   const char *path = call->path.part ? expression_path(elaborator, &call->path) : "";
   if (!path) return value_poison(call->span);
   Scope *scope = ARENA_NEW(elaborator->arena, Scope), *caller = elaborator->scope;

@@ -48,20 +48,27 @@ static bool convert(Elaborator *elaborator, const Formal *formal, StaticKind kin
     *value = static_extent(whole);
     return true;
   }
-  REPORT_WITH(elaborator, diagnostic_note(elaborator->diagnostics, formal->span, "its default is here"), DIAG_RANGE, span,
-              arena_format(elaborator->arena, "'%s'", formal->name.text), kind_name(kind), static_text(elaborator, value));
+  REPORT_WITH(elaborator, diagnostic_note(elaborator->diagnostics, formal->span, "its default is here"), DIAG_RANGE,
+              span, arena_format(elaborator->arena, "'%s'", formal->name.text), kind_name(kind),
+              static_text(elaborator, value));
   return false;
 }
 
-static void record(Elaborator *elaborator, const Formal *formal, const StaticValue *value, const StaticValue *initial, bool set) {
+static void record(Elaborator *elaborator, const Formal *formal, const StaticValue *value, const StaticValue *initial,
+                   bool set) {
   Model *model = elaborator->model;
-  model->setting =
-      arena_grow(elaborator->arena, model->setting, model->setting_count, &elaborator->setting_capacity, sizeof(ModelSetting));
+  model->setting = arena_grow(elaborator->arena, model->setting, model->setting_count, &elaborator->setting_capacity,
+                              sizeof(ModelSetting));
   ModelSetting *entry = &model->setting[model->setting_count++];
-  *entry = (ModelSetting){.name = formal->name.text, .kind = value->kind, .set = set, .text = static_text(elaborator, value),
+  *entry = (ModelSetting){.name = formal->name.text,
+                          .kind = value->kind,
+                          .set = set,
+                          .text = static_text(elaborator, value),
                           .initial = initial ? static_text(elaborator, initial) : NULL};
-  if (value->kind == STATIC_BOOLEAN) entry->number = value->truth;
-  else static_number(value, &entry->number);
+  if (value->kind == STATIC_BOOLEAN)
+    entry->number = value->truth;
+  else
+    static_number(value, &entry->number);
   if (!formal->allowed_count) return;
   const char **allowed = ARENA_ARRAY(elaborator->arena, const char *, formal->allowed_count);
   for (uint32_t i = 0; i < formal->allowed_count; i++) allowed[i] = formal->allowed[i].text;
@@ -71,7 +78,8 @@ static void record(Elaborator *elaborator, const Formal *formal, const StaticVal
 
 static bool elaborate_setting(Elaborator *elaborator, const Definition *model, const Formal *formal) {
   if (formal->kind != FORMAL_STATIC) {
-    REPORT(elaborator, DIAG_MISPLACED, formal->span, "a tensor or axis parameter", "a block; a model declares inputs in its body");
+    REPORT(elaborator, DIAG_MISPLACED, formal->span, "a tensor or axis parameter",
+           "a block; a model declares inputs in its body");
     return false;
   }
   StaticValue value, initial;
@@ -93,14 +101,11 @@ static bool elaborate_setting(Elaborator *elaborator, const Definition *model, c
   return true;
 }
 
-bool elaborate_settings(Elaborator *elaborator, const Definition *model) {
-  bool sound = true;
+void elaborate_settings(Elaborator *elaborator, const Definition *model) {
   for (uint32_t i = 0; i < model->formal_count; i++) {
     if (elaborate_setting(elaborator, model, &model->formal[i])) continue;
     scope_bind_poison(elaborator, elaborator->scope, model->formal[i].name);
-    sound = false;
   }
-  return sound;
 }
 
 void check_settings(Elaborator *elaborator) {

@@ -8,7 +8,8 @@ static void run_dim(Elaborator *elaborator, const Statement *statement) {
   const char *what = arena_format(elaborator->arena, "dim '%s'", name.text);
   if (expression_extent(elaborator, statement->value, what, &extent))
     scope_bind_static(elaborator, elaborator->scope, name, static_extent(extent));
-  else scope_bind_poison(elaborator, elaborator->scope, name);
+  else
+    scope_bind_poison(elaborator, elaborator->scope, name);
 }
 
 static Value match_let(Elaborator *elaborator, const Statement *statement, Value value) {
@@ -16,7 +17,8 @@ static Value match_let(Elaborator *elaborator, const Statement *statement, Value
   const char *what = arena_format(elaborator->arena, "'%s'", statement->name[0].text);
   const NamedTensor *tensor = value_as_tensor(elaborator, &value);
   NamedTensor result;
-  if (!tensor || !type_match_value(elaborator, &statement->type, what, tensor, value.span, &result)) return value_poison(value.span);
+  if (!tensor || !type_match_value(elaborator, &statement->type, what, tensor, value.span, &result))
+    return value_poison(value.span);
   return value_tensor(elaborator, value.span, &result);
 }
 
@@ -25,7 +27,7 @@ static void run_let(Elaborator *elaborator, const Statement *statement) {
   Value value = expression_value(elaborator, statement->value);
   if (!statement->tuple) {
     if (value.kind == VALUE_TUPLE) {
-      REPORT(elaborator, DIAG_TUPLE, statement->name[0].span, 1u, value_kind_text(elaborator, &value));
+      REPORT(elaborator, DIAG_EXPECTED_VALUE, statement->value->span, "one value", value_kind_text(elaborator, &value));
       value = value_poison(value.span);
     }
     scope_bind_tensor(elaborator, scope, statement->name[0], match_let(elaborator, statement, value));
@@ -45,7 +47,8 @@ static void run_for(Elaborator *elaborator, const Statement *statement) {
   if (!expression_integer(elaborator, statement->to, "the end of the loop", &to)) return;
   if (to > from && (uint64_t)to - (uint64_t)from > MAX_LOOP) {
     REPORT(elaborator, DIAG_LIMIT, statement->to->span,
-           arena_format(elaborator->arena, "the loop from %lld to %lld has more than %d rounds", (long long)from, (long long)to, MAX_LOOP));
+           arena_format(elaborator->arena, "the loop from %lld to %lld has more than %d rounds", (long long)from,
+                        (long long)to, MAX_LOOP));
     return;
   }
   size_t fixed_count = scope->fixed_count;
@@ -70,25 +73,42 @@ static Value run_expression(Elaborator *elaborator, const Statement *statement, 
   if (last || value.kind == VALUE_POISON) return value;
   bool model = elaborator->scope->definition->kind == DEFINITION_MODEL;
   REPORT(elaborator, DIAG_UNUSED_VALUE, statement->span,
-         model ? "a model gives its results by 'output', 'loss' and 'metric'" : "only the last expression of a block is its result");
+         model ? "a model gives its results by 'output', 'loss' and 'metric'"
+               : "only the last expression of a block is its result");
   return value_poison(statement->span);
 }
 
 static Value run_statement(Elaborator *elaborator, const Statement *statement, bool last) {
   switch (statement->kind) {
-    case STATEMENT_DIM: run_dim(elaborator, statement); break;
-    case STATEMENT_LET: run_let(elaborator, statement); break;
+    case STATEMENT_DIM:
+      run_dim(elaborator, statement);
+      break;
+    case STATEMENT_LET:
+      run_let(elaborator, statement);
+      break;
     case STATEMENT_PARAM:
-    case STATEMENT_STATE: declare_stored(elaborator, statement); break;
-    case STATEMENT_UPDATE: update_state(elaborator, statement); break;
+    case STATEMENT_STATE:
+      declare_stored(elaborator, statement);
+      break;
+    case STATEMENT_UPDATE:
+      update_state(elaborator, statement);
+      break;
     case STATEMENT_INPUT:
-    case STATEMENT_TARGET: declare_given(elaborator, statement); break;
+    case STATEMENT_TARGET:
+      declare_given(elaborator, statement);
+      break;
     case STATEMENT_OUTPUT:
     case STATEMENT_LOSS:
-    case STATEMENT_METRIC: declare_output(elaborator, statement); break;
-    case STATEMENT_FOR: run_for(elaborator, statement); break;
-    case STATEMENT_IF: return run_if(elaborator, statement, last);
-    case STATEMENT_EXPRESSION: return run_expression(elaborator, statement, last);
+    case STATEMENT_METRIC:
+      declare_output(elaborator, statement);
+      break;
+    case STATEMENT_FOR:
+      run_for(elaborator, statement);
+      break;
+    case STATEMENT_IF:
+      return run_if(elaborator, statement, last);
+    case STATEMENT_EXPRESSION:
+      return run_expression(elaborator, statement, last);
   }
   return (Value){.kind = VALUE_NOTHING, .span = statement->span};
 }

@@ -22,7 +22,8 @@ static NodeId add_leaf(Elaborator *elaborator, Span span, OpCode op, const char 
 }
 
 /* The initial value, spread over the declared axes, becomes an output of the graph of initial values. */
-static void add_initial(Elaborator *elaborator, const Statement *statement, const char *path, const NamedTensor *declared) {
+static void add_initial(Elaborator *elaborator, const Statement *statement, const char *path,
+                        const NamedTensor *declared) {
   InitialContext context = {.path = path, .shape = *declared};
   Graph *graph = elaborator->graph;
   bool hidden = elaborator->scope->tensors_hidden;
@@ -30,13 +31,14 @@ static void add_initial(Elaborator *elaborator, const Statement *statement, cons
   elaborator->initial = &context;
   elaborator->scope->tensors_hidden = true;
   Span span = statement->value ? statement->value->span : statement->span;
-  Value value = statement->value ? expression_value(elaborator, statement->value) : value_static(span, static_integer(0));
+  Value value =
+      statement->value ? expression_value(elaborator, statement->value) : value_static(span, static_integer(0));
   const NamedTensor *tensor = value_as_tensor(elaborator, &value);
   NamedTensor axes;
   if (tensor && tensor_union(elaborator, span, declared, statement->type.span, tensor, span, &axes)) {
     if (axes.rank != declared->rank || (tensor->complex && !declared->complex)) {
-      REPORT_WITH(elaborator, diagnostic_note(elaborator->diagnostics, statement->type.span, "its type is here"), DIAG_TYPE_AXES,
-                  span, arena_format(elaborator->arena, "'%s'", statement->name[0].text),
+      REPORT_WITH(elaborator, diagnostic_note(elaborator->diagnostics, statement->type.span, "its type is here"),
+                  DIAG_TYPE_AXES, span, arena_format(elaborator->arena, "'%s'", statement->name[0].text),
                   elaborator_axes_text(elaborator, declared), elaborator_axes_text(elaborator, tensor));
     } else {
       NamedTensor whole = declared->complex && !tensor->complex ? complex_from_real(elaborator, span, tensor) : *tensor;
@@ -59,9 +61,13 @@ static bool shape_is_constant(Elaborator *elaborator, const NamedTensor *tensor,
   return true;
 }
 
-static void record_stored(Elaborator *elaborator, const Statement *statement, const char *path, const NamedTensor *tensor) {
+static void record_stored(Elaborator *elaborator, const Statement *statement, const char *path,
+                          const NamedTensor *tensor) {
   Model *model = elaborator->model;
-  ModelParameter entry = {.path = path, .shape = tensor_shape(tensor), .complex = tensor->complex, .leaf = tensor->node,
+  ModelParameter entry = {.path = path,
+                          .shape = tensor_shape(tensor),
+                          .complex = tensor->complex,
+                          .leaf = tensor->node,
                           .span = statement->span};
   Dim count;
   entry.count = shape_count(&entry.shape, &count) ? count.factor : 0;
@@ -70,7 +76,8 @@ static void record_stored(Elaborator *elaborator, const Statement *statement, co
                                   &elaborator->parameter_capacity, sizeof entry);
     model->parameter[model->parameter_count++] = entry;
   } else {
-    model->state = arena_grow(elaborator->arena, model->state, model->state_count, &elaborator->state_capacity, sizeof entry);
+    model->state =
+        arena_grow(elaborator->arena, model->state, model->state_count, &elaborator->state_capacity, sizeof entry);
     model->state[model->state_count++] = entry;
   }
 }
@@ -129,8 +136,8 @@ void update_state(Elaborator *elaborator, const Statement *statement) {
   NodeId node = tensor_spread(elaborator, statement->span, tensor, declared);
   entry->updated = true;
   if (node != NODE_NONE)
-    graph_add_output(elaborator->graph, OUTPUT_STATE, node_text(graph_node(elaborator->graph, entry->state), LEAF_NAME), node,
-                     entry->state);
+    graph_add_output(elaborator->graph, OUTPUT_STATE, node_text(graph_node(elaborator->graph, entry->state), LEAF_NAME),
+                     node, entry->state);
 }
 
 static bool in_model(Elaborator *elaborator, const Statement *statement, const char *word) {
@@ -158,19 +165,22 @@ void declare_given(Elaborator *elaborator, const Statement *statement) {
   if (!path || !type_declare(elaborator, &statement->type, true, &tensor)) return;
   const ModelTensor *other = find_given(model, path);
   if (other) {
-    REPORT_WITH(elaborator, diagnostic_note(elaborator->diagnostics, other->span, "the first one is here"), DIAG_PATH_TWICE,
-                statement->span, path);
+    REPORT_WITH(elaborator, diagnostic_note(elaborator->diagnostics, other->span, "the first one is here"),
+                DIAG_PATH_TWICE, statement->span, path);
     return;
   }
   Shape shape = tensor_shape(&tensor);
   tensor.node = add_leaf(elaborator, statement->span, OP_INPUT, path, &shape);
   if (tensor.node == NODE_NONE) return;
-  ModelTensor entry = {.name = path, .declared = name.text, .shape = shape, .leaf = tensor.node, .span = statement->span};
+  ModelTensor entry = {
+      .name = path, .declared = name.text, .shape = shape, .leaf = tensor.node, .span = statement->span};
   if (input) {
-    model->input = arena_grow(elaborator->arena, model->input, model->input_count, &elaborator->input_capacity, sizeof entry);
+    model->input =
+        arena_grow(elaborator->arena, model->input, model->input_count, &elaborator->input_capacity, sizeof entry);
     model->input[model->input_count++] = entry;
   } else {
-    model->target = arena_grow(elaborator->arena, model->target, model->target_count, &elaborator->target_capacity, sizeof entry);
+    model->target =
+        arena_grow(elaborator->arena, model->target, model->target_count, &elaborator->target_capacity, sizeof entry);
     model->target[model->target_count++] = entry;
   }
   scope_bind_tensor(elaborator, elaborator->scope, name, value_tensor(elaborator, statement->span, &tensor));
@@ -214,5 +224,6 @@ void declare_output(Elaborator *elaborator, const Statement *statement) {
     if (!type_match_value(elaborator, &statement->type, what, tensor, value.span, &result)) return;
     scope_bind_tensor(elaborator, elaborator->scope, name, value_tensor(elaborator, value.span, &result));
   }
-  if (output_is_new(elaborator, kind, statement, path)) graph_add_output(elaborator->graph, kind, path, result.node, NODE_NONE);
+  if (output_is_new(elaborator, kind, statement, path))
+    graph_add_output(elaborator->graph, kind, path, result.node, NODE_NONE);
 }

@@ -35,7 +35,8 @@ static bool axis_extent(Elaborator *elaborator, const AxisSyntax *axis, Dim *out
   }
   if (axis->name.text) scope_bind_static(elaborator, elaborator->scope, axis->name, static_extent(*out));
   if (out->factor >= 1) return true;
-  REPORT(elaborator, DIAG_RANGE, axis->span, quoted(elaborator, text), "at least 1", elaborator_dim_text(elaborator, *out));
+  REPORT(elaborator, DIAG_RANGE, axis->span, quoted(elaborator, text), "at least 1",
+         elaborator_dim_text(elaborator, *out));
   return false;
 }
 
@@ -54,8 +55,8 @@ static bool new_symbol(Elaborator *elaborator, const AxisSyntax *axis, Dim *out)
 static bool check_rank(Elaborator *elaborator, const TypeSyntax *type) {
   uint32_t most = type->kind == TYPE_COMPLEX ? SHAPE_MAX_RANK - 1 : SHAPE_MAX_RANK;
   if (type->count <= most) return true;
-  REPORT(elaborator, DIAG_RANGE, type->span, "the number of axes", type->kind == TYPE_COMPLEX ? "7 at most" : "8 at most",
-         arena_format(elaborator->arena, "%u", type->count));
+  REPORT(elaborator, DIAG_RANGE, type->span, "the number of axes",
+         type->kind == TYPE_COMPLEX ? "7 at most" : "8 at most", arena_format(elaborator->arena, "%u", type->count));
   return false;
 }
 
@@ -74,8 +75,9 @@ bool type_declare(Elaborator *elaborator, const TypeSyntax *type, bool open, Nam
     REPORT(elaborator, DIAG_MISPLACED, type->span, "'parts'", "a block's parameters and results");
     return false;
   }
-  bool sound = check_rank(elaborator, type);
-  for (uint32_t i = 0; sound && i < type->count; i++) {
+  bool sound = true;
+  if (!check_rank(elaborator, type)) return false;
+  for (uint32_t i = 0; i < type->count; i++) {
     const AxisSyntax *axis = &type->axis[i];
     if (axis->rest) {
       REPORT(elaborator, DIAG_MISPLACED, axis->span, "'...'", "a block's parameters and results");
@@ -92,7 +94,7 @@ bool type_declare(Elaborator *elaborator, const TypeSyntax *type, bool open, Nam
         continue;
       }
     }
-    sound = add_axis(elaborator, &result, (Axis){axis_label(elaborator, axis), extent}, axis->span);
+    sound = add_axis(elaborator, &result, (Axis){axis_label(elaborator, axis), extent}, axis->span) && sound;
   }
   *out = result;
   return sound;
@@ -101,16 +103,17 @@ bool type_declare(Elaborator *elaborator, const TypeSyntax *type, bool open, Nam
 static bool check_kind(Elaborator *elaborator, const TypeSyntax *type, const NamedTensor *value, Span span) {
   bool wrong = (type->kind == TYPE_REAL && value->complex) || (type->kind == TYPE_COMPLEX && !value->complex);
   if (wrong) {
-    REPORT_WITH(elaborator, diagnostic_note(elaborator->diagnostics, type->span, "the type is here"), DIAG_EXPECTED_VALUE,
-                span, type->kind == TYPE_REAL ? "a real tensor" : "a complex tensor",
+    REPORT_WITH(elaborator, diagnostic_note(elaborator->diagnostics, type->span, "the type is here"),
+                DIAG_EXPECTED_VALUE, span, type->kind == TYPE_REAL ? "a real tensor" : "a complex tensor",
                 elaborator_axes_text(elaborator, value));
   }
   return !wrong;
 }
 
-static bool report_axes(Elaborator *elaborator, const TypeSyntax *type, const char *what, const NamedTensor *value, Span span) {
-  REPORT_WITH(elaborator, diagnostic_note(elaborator->diagnostics, type->span, "the type is here"), DIAG_TYPE_AXES, span,
-              what, type_text(elaborator, type), elaborator_axes_text(elaborator, value));
+static bool report_axes(Elaborator *elaborator, const TypeSyntax *type, const char *what, const NamedTensor *value,
+                        Span span) {
+  REPORT_WITH(elaborator, diagnostic_note(elaborator->diagnostics, type->span, "the type is here"), DIAG_TYPE_AXES,
+              span, what, type_text(elaborator, type), elaborator_axes_text(elaborator, value));
   return false;
 }
 
@@ -119,13 +122,14 @@ static bool report_extent(Elaborator *elaborator, const AxisSyntax *axis, Dim de
   REPORT_WITH(elaborator,
               diagnostic_note(elaborator->diagnostics, axis->span, "axis '%s' is %s here", text,
                               elaborator_dim_text(elaborator, declared)),
-              DIAG_AXIS_MISMATCH, span, text, elaborator_dim_text(elaborator, found), elaborator_dim_text(elaborator, declared));
+              DIAG_AXIS_MISMATCH, span, text, elaborator_dim_text(elaborator, found),
+              elaborator_dim_text(elaborator, declared));
   return false;
 }
 
 /* The axes of value in the order of the type, by label; `...` takes the ones that it does not name. */
-static bool order_axes(Elaborator *elaborator, const TypeSyntax *type, const char *what, const NamedTensor *value, Span span,
-                       NamedTensor *out) {
+static bool order_axes(Elaborator *elaborator, const TypeSyntax *type, const char *what, const NamedTensor *value,
+                       Span span, NamedTensor *out) {
   NamedTensor result = {.complex = value->complex};
   bool named[SHAPE_MAX_RANK] = {false};
   uint32_t found = 0, rest = 0;
@@ -139,7 +143,8 @@ static bool order_axes(Elaborator *elaborator, const TypeSyntax *type, const cha
     named[place] = true;
     found++;
   }
-  if (rest > 1 || (rest == 0 && found != (uint32_t)value->rank)) return report_axes(elaborator, type, what, value, span);
+  if (rest > 1 || (rest == 0 && found != (uint32_t)value->rank))
+    return report_axes(elaborator, type, what, value, span);
   for (uint32_t i = 0; i < type->count; i++) {
     if (!type->axis[i].rest) {
       result.axis[result.rank++] = value->axis[tensor_find_axis(value, axis_label(elaborator, &type->axis[i]))];
@@ -152,8 +157,8 @@ static bool order_axes(Elaborator *elaborator, const TypeSyntax *type, const cha
   return out->node != NODE_NONE;
 }
 
-bool type_match_value(Elaborator *elaborator, const TypeSyntax *type, const char *what, const NamedTensor *value, Span span,
-                      NamedTensor *out) {
+bool type_match_value(Elaborator *elaborator, const TypeSyntax *type, const char *what, const NamedTensor *value,
+                      Span span, NamedTensor *out) {
   if (!check_kind(elaborator, type, value, span) || !order_axes(elaborator, type, what, value, span, out)) return false;
   for (uint32_t i = 0; i < type->count; i++) {
     const AxisSyntax *axis = &type->axis[i];
@@ -171,7 +176,8 @@ bool type_match_value(Elaborator *elaborator, const TypeSyntax *type, const char
   return true;
 }
 
-bool type_match_result(Elaborator *elaborator, const TypeSyntax *type, const NamedTensor *value, Span span, NamedTensor *out) {
+bool type_match_result(Elaborator *elaborator, const TypeSyntax *type, const NamedTensor *value, Span span,
+                       NamedTensor *out) {
   NamedTensor seen = type->kind == TYPE_PARTS ? complex_hide_parts(elaborator, span, value) : *value;
   if (seen.node == NODE_NONE || !check_kind(elaborator, type, &seen, span)) return false;
   const char *what = arena_format(elaborator->arena, "the result of '%s'", elaborator->scope->definition->name.text);
@@ -226,8 +232,9 @@ static bool bind_axis(Elaborator *elaborator, const Formal *formal, const AxisSy
 }
 
 static bool report_argument(Elaborator *elaborator, const Formal *formal, const NamedTensor *argument, Span span) {
-  REPORT_WITH(elaborator, diagnostic_note(elaborator->diagnostics, formal->span, "it is declared here"), DIAG_ARGUMENT_AXES,
-              span, formal->name.text, type_text(elaborator, &formal->type), elaborator_axes_text(elaborator, argument));
+  REPORT_WITH(elaborator, diagnostic_note(elaborator->diagnostics, formal->span, "it is declared here"),
+              DIAG_ARGUMENT_AXES, span, formal->name.text, type_text(elaborator, &formal->type),
+              elaborator_axes_text(elaborator, argument));
   return false;
 }
 
@@ -258,7 +265,8 @@ bool type_bind_argument(Elaborator *elaborator, const Formal *formal, const Name
   int32_t next = 0;
   for (uint32_t i = 0; i < type->count; i++) {
     const AxisSyntax *axis = &type->axis[i];
-    if (axis->rest) next += open_count - positional;
+    if (axis->rest)
+      next += open_count - positional;
     else if (!is_axis_formal(definition, axis) &&
              !bind_axis(elaborator, formal, axis, &out->axis[open[next++]], argument, span))
       return false;

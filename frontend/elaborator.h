@@ -104,8 +104,14 @@ typedef struct InitialContext {
   uint32_t draws;
 } InitialContext;
 
-enum { MAX_CALL_DEPTH = 48, MAX_EVALUATION_DEPTH = 1500, MAX_INSTANCES = 100000, MAX_STATEMENTS = 1000000,
-       MAX_NODES = 2000000, MAX_LOOP = 10000 };
+enum {
+  MAX_CALL_DEPTH = 48,
+  MAX_EVALUATION_DEPTH = 1500,
+  MAX_INSTANCES = 100000,
+  MAX_STATEMENTS = 1000000,
+  MAX_NODES = 2000000,
+  MAX_LOOP = 10000
+};
 
 /* One --set, parsed. */
 typedef struct Setting {
@@ -121,7 +127,7 @@ typedef struct Elaborator {
   const FrontendOptions *options;
   Model *model;
   Setting *setting; /* options->setting_count of them */
-  Graph *graph; /* that nodes go to: the model's, or that of initial values */
+  Graph *graph;     /* that nodes go to: the model's, or that of initial values */
   Scope *scope;
   InitialContext *initial; /* NULL outside initial values */
   AxisLabel *part_label;   /* the axis of 2 where `parts[..]` shows it */
@@ -143,13 +149,13 @@ struct FrontendFile {
 /* Reports unless this code was already reported here; then notes through which calls the place was reached. Notes of
  * the caller's own are added between the two by REPORT_WITH. Formats take at least one argument. */
 #define REPORT(elaborator, code, span, ...) REPORT_WITH(elaborator, (void)0, code, span, __VA_ARGS__)
-#define REPORT_WITH(elaborator, notes, code, span, ...)                            \
-  do {                                                                             \
-    if (elaborator_report_once((elaborator), (code), (span))) {                    \
-      diagnostic_error((elaborator)->diagnostics, (code), (span), __VA_ARGS__);    \
-      notes;                                                                       \
-      elaborator_note_calls(elaborator);                                           \
-    }                                                                              \
+#define REPORT_WITH(elaborator, notes, code, span, ...)                         \
+  do {                                                                          \
+    if (elaborator_report_once((elaborator), (code), (span))) {                 \
+      diagnostic_error((elaborator)->diagnostics, (code), (span), __VA_ARGS__); \
+      notes;                                                                    \
+      elaborator_note_calls(elaborator);                                        \
+    }                                                                           \
   } while (0)
 
 /* scope.c */
@@ -194,7 +200,8 @@ Value expression_value(Elaborator *elaborator, const Expression *expression);
 /* Static names only. Poison where it is not static (reported; `what` names the place: "the width"). */
 Value expression_static(Elaborator *elaborator, const Expression *expression, const char *what);
 /* A static value for a parameter: a bare word where its list has it. */
-bool expression_for_formal(Elaborator *elaborator, const Formal *formal, const Expression *expression, StaticValue *out);
+bool expression_for_formal(Elaborator *elaborator, const Formal *formal, const Expression *expression,
+                           StaticValue *out);
 bool expression_extent(Elaborator *elaborator, const Expression *expression, const char *what, Dim *out);
 bool expression_integer(Elaborator *elaborator, const Expression *expression, const char *what, int64_t *out);
 bool expression_number(Elaborator *elaborator, const Expression *expression, const char *what, double *out);
@@ -204,7 +211,8 @@ const AxisLabel *expression_label(Elaborator *elaborator, const Expression *expr
 const char *expression_path(Elaborator *elaborator, const Path *path); /* NULL: reported */
 /* The value as a tensor (numbers become scalars); NULL where it is none (reported) or poison. */
 const NamedTensor *value_as_tensor(Elaborator *elaborator, const Value *value);
-Value expression_operator(Elaborator *elaborator, const Expression *expression, TokenKind kind, const Value *a, const Value *b);
+Value expression_operator(Elaborator *elaborator, const Expression *expression, TokenKind kind, const Value *a,
+                          const Value *b);
 
 /* named_tensor.c: nodes of the current graph. NODE_NONE operands give NODE_NONE; a shape rule that does not hold is
  * reported at `span`. */
@@ -219,7 +227,8 @@ NodeId emit_slice(Elaborator *elaborator, Span span, NodeId x, int64_t axis, int
 NodeId emit_concat(Elaborator *elaborator, Span span, const NodeId *parts, uint32_t count, int64_t axis);
 NodeId emit_pad(Elaborator *elaborator, Span span, NodeId x, int64_t axis, int64_t low, int64_t high);
 NodeId emit_reduce(Elaborator *elaborator, Span span, OpCode op, NodeId x, const int64_t *axes, uint32_t count);
-NodeId emit_broadcast(Elaborator *elaborator, Span span, NodeId x, const Shape *shape, const int64_t *axes, uint32_t count);
+NodeId emit_broadcast(Elaborator *elaborator, Span span, NodeId x, const Shape *shape, const int64_t *axes,
+                      uint32_t count);
 NodeId emit_constant_like(Elaborator *elaborator, Span span, double value, const Shape *shape);
 
 Shape tensor_shape(const NamedTensor *tensor);
@@ -231,8 +240,8 @@ int32_t tensor_need_constant_axis(Elaborator *elaborator, const NamedTensor *ten
 void tensor_remove_axis(NamedTensor *tensor, int32_t axis);
 NamedTensor tensor_scalar(Elaborator *elaborator, Span span, double value);
 /* All axes of a and b: those of the one with more axes first. False and a report where extents differ. */
-bool tensor_union(Elaborator *elaborator, Span span, const NamedTensor *a, Span a_span, const NamedTensor *b, Span b_span,
-                  NamedTensor *out);
+bool tensor_union(Elaborator *elaborator, Span span, const NamedTensor *a, Span a_span, const NamedTensor *b,
+                  Span b_span, NamedTensor *out);
 /* x laid out as `target` (axes, complex): permuted and repeated; a real x is repeated over a complex target's parts. */
 NodeId tensor_spread(Elaborator *elaborator, Span span, const NamedTensor *x, const NamedTensor *target);
 /* x with its axes in the order of `order`. */
@@ -243,7 +252,8 @@ NamedTensor tensor_binary(Elaborator *elaborator, Span span, OpCode op, const Na
                           const NamedTensor *b, Span b_span);
 NamedTensor tensor_select(Elaborator *elaborator, Span span, const NamedTensor *condition, const NamedTensor *a,
                           const NamedTensor *b);
-NamedTensor tensor_reduce(Elaborator *elaborator, Span span, OpCode op, const NamedTensor *x, const int64_t *axes, uint32_t count);
+NamedTensor tensor_reduce(Elaborator *elaborator, Span span, OpCode op, const NamedTensor *x, const int64_t *axes,
+                          uint32_t count);
 /* The number of elements along axes, as a scalar. */
 NamedTensor tensor_extent(Elaborator *elaborator, Span span, const NamedTensor *x, const int64_t *axes, uint32_t count);
 
@@ -251,8 +261,10 @@ NamedTensor tensor_extent(Elaborator *elaborator, Span span, const NamedTensor *
 NamedTensor complex_part(Elaborator *elaborator, Span span, const NamedTensor *x, int64_t part);
 NamedTensor complex_join(Elaborator *elaborator, Span span, const NamedTensor *real, const NamedTensor *imaginary);
 NamedTensor complex_from_real(Elaborator *elaborator, Span span, const NamedTensor *real);
-NamedTensor complex_multiply(Elaborator *elaborator, Span span, const NamedTensor *a, Span a_span, const NamedTensor *b, Span b_span);
-NamedTensor complex_divide(Elaborator *elaborator, Span span, const NamedTensor *a, Span a_span, const NamedTensor *b, Span b_span);
+NamedTensor complex_multiply(Elaborator *elaborator, Span span, const NamedTensor *a, Span a_span, const NamedTensor *b,
+                             Span b_span);
+NamedTensor complex_divide(Elaborator *elaborator, Span span, const NamedTensor *a, Span a_span, const NamedTensor *b,
+                           Span b_span);
 NamedTensor complex_conjugate(Elaborator *elaborator, Span span, const NamedTensor *x);
 NamedTensor complex_magnitude(Elaborator *elaborator, Span span, const NamedTensor *x);
 /* A complex tensor as a real one with `part_label` as its first axis, and back. */
@@ -265,12 +277,14 @@ NamedTensor tensor_dot(Elaborator *elaborator, Span span, const NamedTensor *a, 
 /* The axes of a param's, state's or (`open`: its first axis may be a new name) input's type. */
 bool type_declare(Elaborator *elaborator, const TypeSyntax *type, bool open, NamedTensor *out);
 /* The value in the axis order of the type; names that are not known become dimensions. False and a report. */
-bool type_match_value(Elaborator *elaborator, const TypeSyntax *type, const char *what, const NamedTensor *value, Span span,
-                      NamedTensor *out);
+bool type_match_value(Elaborator *elaborator, const TypeSyntax *type, const char *what, const NamedTensor *value,
+                      Span span, NamedTensor *out);
 /* Names the argument's axes as the formal says; binds dimensions of elaborator->scope. */
-bool type_bind_argument(Elaborator *elaborator, const Formal *formal, const NamedTensor *argument, Span span, NamedTensor *out);
+bool type_bind_argument(Elaborator *elaborator, const Formal *formal, const NamedTensor *argument, Span span,
+                        NamedTensor *out);
 /* The axes of a block's value in the order of its result type. */
-bool type_match_result(Elaborator *elaborator, const TypeSyntax *type, const NamedTensor *value, Span span, NamedTensor *out);
+bool type_match_result(Elaborator *elaborator, const TypeSyntax *type, const NamedTensor *value, Span span,
+                       NamedTensor *out);
 
 /* elaborate_block.c, elaborate_statement.c, elaborate_store.c, elaborate_settings.c, recipe.c, builtin.c */
 const Definition *find_block(const Elaborator *elaborator, const char *name);
@@ -280,7 +294,8 @@ const Builtin *find_builtin(const char *name);
 Value call_builtin(Elaborator *elaborator, const Expression *call, const Builtin *builtin);
 void elaborator_unknown_function(Elaborator *elaborator, Name name);
 /* Binds the position or name of each argument to a parameter: out_index[i] for argument i. */
-bool bind_arguments(Elaborator *elaborator, const Expression *call, const char *const *names, uint32_t name_count, int *out_index);
+bool bind_arguments(Elaborator *elaborator, const Expression *call, const char *const *names, uint32_t name_count,
+                    int *out_index);
 Value run_body(Elaborator *elaborator, const Body *body, bool last);
 void declare_stored(Elaborator *elaborator, const Statement *statement);
 void declare_given(Elaborator *elaborator, const Statement *statement);
@@ -290,7 +305,7 @@ void declare_output(Elaborator *elaborator, const Statement *statement);
 bool parse_settings(Elaborator *elaborator);
 Setting *find_setting(Elaborator *elaborator, const char *name);
 /* The model's static parameters, by their settings or defaults. */
-bool elaborate_settings(Elaborator *elaborator, const Definition *model);
+void elaborate_settings(Elaborator *elaborator, const Definition *model);
 /* Reports settings that nothing has asked for. */
 void check_settings(Elaborator *elaborator);
 void elaborate_recipe(Elaborator *elaborator, const RecipeSyntax *syntax);

@@ -17,8 +17,11 @@ const NamedTensor *value_as_tensor(Elaborator *elaborator, const Value *value) {
   if (value->kind == VALUE_STATIC && value->fixed.kind <= STATIC_REAL) {
     NamedTensor scalar = {0};
     double number;
-    if (static_number(&value->fixed, &number)) scalar = tensor_scalar(elaborator, value->span, number);
-    else scalar.node = emit(elaborator, value->span, OP_EXTENT, NULL, 0, &(Attribute){.count = 1, .dims = &value->fixed.integer});
+    if (static_number(&value->fixed, &number))
+      scalar = tensor_scalar(elaborator, value->span, number);
+    else
+      scalar.node =
+          emit(elaborator, value->span, OP_EXTENT, NULL, 0, &(Attribute){.count = 1, .dims = &value->fixed.integer});
     return scalar.node == NODE_NONE ? NULL : arena_copy(elaborator->arena, &scalar, sizeof scalar);
   }
   REPORT(elaborator, DIAG_EXPECTED_VALUE, value->span, "a tensor or a number", value_kind_text(elaborator, value));
@@ -36,14 +39,16 @@ static Value evaluate_name(Elaborator *elaborator, const Expression *expression)
   }
   const StaticName *fixed = scope_find_static(scope, expression->name.text);
   if (fixed) return fixed->poison ? value_poison(span) : value_static(span, fixed->value);
-  if (!strcmp(expression->name.text, "training")) return value_static(span, static_truth(elaborator->options->training));
+  if (!strcmp(expression->name.text, "training"))
+    return value_static(span, static_truth(elaborator->options->training));
   elaborator_unknown_name(elaborator, expression->name);
   return value_poison(span);
 }
 
 static const char *words_text(Elaborator *elaborator, const Formal *formal) {
   Text text = text_begin(elaborator->arena);
-  for (uint32_t i = 0; i < formal->allowed_count; i++) text_print(&text, "%s%s", i ? ", " : "", formal->allowed[i].text);
+  for (uint32_t i = 0; i < formal->allowed_count; i++)
+    text_print(&text, "%s%s", i ? ", " : "", formal->allowed[i].text);
   return text.data;
 }
 
@@ -94,19 +99,21 @@ static Value raise_tensor(Elaborator *elaborator, const Expression *expression, 
   } else if (exponent == -0.5) {
     result = tensor_unary(elaborator, span, OP_RSQRT, x);
   } else if (exponent == (double)(int)exponent && abs((int)exponent) <= 16 && exponent != 0) {
-    for (int i = 1; i < abs((int)exponent); i++) result.node = emit_binary(elaborator, span, OP_MULTIPLY, result.node, x->node);
+    for (int i = 1; i < abs((int)exponent); i++)
+      result.node = emit_binary(elaborator, span, OP_MULTIPLY, result.node, x->node);
     NamedTensor one = tensor_scalar(elaborator, span, 1);
     if (exponent < 0) result = tensor_binary(elaborator, span, OP_DIVIDE, &one, span, &result, span);
   } else {
-    NamedTensor logarithm = tensor_unary(elaborator, span, OP_LOG, x), scale = tensor_scalar(elaborator, span, exponent);
+    NamedTensor logarithm = tensor_unary(elaborator, span, OP_LOG, x),
+                scale = tensor_scalar(elaborator, span, exponent);
     NamedTensor product = tensor_binary(elaborator, span, OP_MULTIPLY, &logarithm, span, &scale, span);
     result = tensor_unary(elaborator, span, OP_EXP, &product);
   }
   return value_tensor(elaborator, span, &result);
 }
 
-static NamedTensor apply_arithmetic(Elaborator *elaborator, Span span, TokenKind kind, const NamedTensor *a, Span a_span,
-                                    const NamedTensor *b, Span b_span) {
+static NamedTensor apply_arithmetic(Elaborator *elaborator, Span span, TokenKind kind, const NamedTensor *a,
+                                    Span a_span, const NamedTensor *b, Span b_span) {
   bool mixed = a->complex != b->complex;
   if (kind == TOKEN_PLUS || kind == TOKEN_MINUS) {
     NamedTensor left = mixed && !a->complex ? complex_from_real(elaborator, span, a) : *a;
@@ -121,8 +128,8 @@ static NamedTensor apply_arithmetic(Elaborator *elaborator, Span span, TokenKind
   return tensor_binary(elaborator, span, OP_DIVIDE, a, a_span, b, b_span);
 }
 
-static NamedTensor apply_comparison(Elaborator *elaborator, Span span, TokenKind kind, const NamedTensor *a, Span a_span,
-                                    const NamedTensor *b, Span b_span) {
+static NamedTensor apply_comparison(Elaborator *elaborator, Span span, TokenKind kind, const NamedTensor *a,
+                                    Span a_span, const NamedTensor *b, Span b_span) {
   bool swapped = kind == TOKEN_GREATER || kind == TOKEN_GREATER_EQUAL;
   OpCode op = kind == TOKEN_LESS || kind == TOKEN_GREATER               ? OP_LESS
               : kind == TOKEN_LESS_EQUAL || kind == TOKEN_GREATER_EQUAL ? OP_LESS_EQUAL
@@ -137,15 +144,18 @@ static NamedTensor apply_comparison(Elaborator *elaborator, Span span, TokenKind
   return tensor_binary(elaborator, span, OP_SUBTRACT, &one, span, &result, span);
 }
 
-Value expression_operator(Elaborator *elaborator, const Expression *expression, TokenKind kind, const Value *a, const Value *b) {
+Value expression_operator(Elaborator *elaborator, const Expression *expression, TokenKind kind, const Value *a,
+                          const Value *b) {
   Span span = expression->span;
   if (a->kind == VALUE_POISON || b->kind == VALUE_POISON) return value_poison(span);
   if (a->kind == VALUE_STATIC && b->kind == VALUE_STATIC) return static_binary(elaborator, expression, a, b);
   bool logical = kind == TOKEN_AND || kind == TOKEN_OR || kind == TOKEN_ARROW;
-  bool tensors = (a->kind == VALUE_TENSOR || a->kind == VALUE_STATIC) && (b->kind == VALUE_TENSOR || b->kind == VALUE_STATIC);
+  bool tensors =
+      (a->kind == VALUE_TENSOR || a->kind == VALUE_STATIC) && (b->kind == VALUE_TENSOR || b->kind == VALUE_STATIC);
   if (logical || !tensors) {
-    REPORT(elaborator, DIAG_OPERANDS, span, token_kind_text(kind),
-           arena_format(elaborator->arena, "%s and %s", value_kind_text(elaborator, a), value_kind_text(elaborator, b)));
+    REPORT(
+        elaborator, DIAG_OPERANDS, span, token_kind_text(kind),
+        arena_format(elaborator->arena, "%s and %s", value_kind_text(elaborator, a), value_kind_text(elaborator, b)));
     return value_poison(span);
   }
   if (kind == TOKEN_CARET) return raise_tensor(elaborator, expression, a, b);
@@ -173,7 +183,8 @@ static Value evaluate_binary(Elaborator *elaborator, const Expression *expressio
     if (kind == TOKEN_OR && a.fixed.truth) return value_static(expression->span, static_truth(true));
   }
   bool word = a.kind == VALUE_STATIC && a.fixed.kind == STATIC_WORD && (kind == TOKEN_EQUAL || kind == TOKEN_NOT_EQUAL);
-  Value b = word ? evaluate_beside_word(elaborator, &a.fixed, expression->right) : expression_value(elaborator, expression->right);
+  Value b = word ? evaluate_beside_word(elaborator, &a.fixed, expression->right)
+                 : expression_value(elaborator, expression->right);
   return expression_operator(elaborator, expression, kind, &a, &b);
 }
 
@@ -185,7 +196,8 @@ static Value evaluate_unary(Elaborator *elaborator, const Expression *expression
     NamedTensor result = tensor_unary(elaborator, expression->span, OP_NEGATE, a.tensor);
     return value_tensor(elaborator, expression->span, &result);
   }
-  REPORT(elaborator, DIAG_OPERANDS, expression->span, token_kind_text(expression->operator_kind), value_kind_text(elaborator, &a));
+  REPORT(elaborator, DIAG_OPERANDS, expression->span, token_kind_text(expression->operator_kind),
+         value_kind_text(elaborator, &a));
   return value_poison(expression->span);
 }
 
@@ -209,13 +221,20 @@ static Value evaluate_kind(Elaborator *elaborator, const Expression *expression)
     case EXPRESSION_NUMBER:
       return value_static(expression->span,
                           expression->is_integer ? static_integer(expression->integer) : static_real(expression->real));
-    case EXPRESSION_BOOLEAN: return value_static(expression->span, static_truth(expression->truth));
-    case EXPRESSION_NAME: return evaluate_name(elaborator, expression);
-    case EXPRESSION_UNARY: return evaluate_unary(elaborator, expression);
-    case EXPRESSION_BINARY: return evaluate_binary(elaborator, expression);
-    case EXPRESSION_CALL: return evaluate_call(elaborator, expression);
-    case EXPRESSION_TUPLE: return evaluate_tuple(elaborator, expression);
-    case EXPRESSION_LIST: break;
+    case EXPRESSION_BOOLEAN:
+      return value_static(expression->span, static_truth(expression->truth));
+    case EXPRESSION_NAME:
+      return evaluate_name(elaborator, expression);
+    case EXPRESSION_UNARY:
+      return evaluate_unary(elaborator, expression);
+    case EXPRESSION_BINARY:
+      return evaluate_binary(elaborator, expression);
+    case EXPRESSION_CALL:
+      return evaluate_call(elaborator, expression);
+    case EXPRESSION_TUPLE:
+      return evaluate_tuple(elaborator, expression);
+    case EXPRESSION_LIST:
+      break;
   }
   REPORT(elaborator, DIAG_EXPECTED_VALUE, expression->span, "a value", "a list of axes");
   return value_poison(expression->span);
@@ -249,8 +268,10 @@ bool expression_extent(Elaborator *elaborator, const Expression *expression, con
   if (value.kind == VALUE_POISON) return false;
   if (static_whole(&value.fixed, out)) return true;
   if (value.fixed.uneven)
-    REPORT(elaborator, DIAG_UNEVEN, expression->span, what, (long long)value.fixed.numerator, (long long)value.fixed.denominator);
-  else REPORT(elaborator, DIAG_NOT_WHOLE, expression->span, what, static_text(elaborator, &value.fixed));
+    REPORT(elaborator, DIAG_UNEVEN, expression->span, what, (long long)value.fixed.numerator,
+           (long long)value.fixed.denominator);
+  else
+    REPORT(elaborator, DIAG_NOT_WHOLE, expression->span, what, static_text(elaborator, &value.fixed));
   return false;
 }
 
@@ -281,7 +302,8 @@ bool expression_truth(Elaborator *elaborator, const Expression *expression, cons
   return false;
 }
 
-bool expression_for_formal(Elaborator *elaborator, const Formal *formal, const Expression *expression, StaticValue *out) {
+bool expression_for_formal(Elaborator *elaborator, const Formal *formal, const Expression *expression,
+                           StaticValue *out) {
   bool bare = expression->kind == EXPRESSION_NAME;
   if (formal->allowed_count && bare && word_allowed(formal, expression->name.text)) {
     *out = (StaticValue){.kind = STATIC_WORD, .word = expression->name.text, .words = formal};
@@ -313,9 +335,12 @@ const char *expression_path(Elaborator *elaborator, const Path *path) {
   for (uint32_t i = 0; i < path->count; i++) {
     int64_t index;
     if (i) text_puts(&text, ".");
-    if (!path->part[i].index) text_puts(&text, path->part[i].name.text);
-    else if (expression_integer(elaborator, path->part[i].index, "an index in a path", &index)) text_print(&text, "%lld", (long long)index);
-    else return NULL;
+    if (!path->part[i].index)
+      text_puts(&text, path->part[i].name.text);
+    else if (expression_integer(elaborator, path->part[i].index, "an index in a path", &index))
+      text_print(&text, "%lld", (long long)index);
+    else
+      return NULL;
   }
   return text.data;
 }

@@ -66,7 +66,8 @@ static void load_imports(Arena *arena, Diagnostics *diagnostics, FrontendFile *f
         diagnostic_error(diagnostics, DIAG_IMPORT, path->span, name, reason);
         continue;
       }
-      add_file(arena, file, capacity, parser_run(arena, diagnostics, diagnostics_add_source(diagnostics, name, text, length)));
+      add_file(arena, file, capacity,
+               parser_run(arena, diagnostics, diagnostics_add_source(diagnostics, name, text, length)));
     }
   }
 }
@@ -84,7 +85,9 @@ static void check_definitions(Diagnostics *diagnostics, const FrontendFile *file
       for (uint32_t g = 0; g <= f; g++) {
         for (uint32_t k = 0; k < file->file[g]->definition_count && (g < f || k < i); k++) {
           const Definition *other = &file->file[g]->definition[k];
-          if (!other->name.text || other->kind != definition->kind || strcmp(other->name.text, definition->name.text) != 0) continue;
+          if (!other->name.text || other->kind != definition->kind ||
+              strcmp(other->name.text, definition->name.text) != 0)
+            continue;
           diagnostic_error(diagnostics, DIAG_NAME_TWICE, definition->name.span, definition->name.text);
           diagnostic_note(diagnostics, other->name.span, "the first one is here");
         }
@@ -97,17 +100,20 @@ static void load_library(Arena *arena, Diagnostics *diagnostics, FrontendFile *f
   file->library_first = file->count;
   for (const LibraryText *library = library_texts; library->name; library++) {
     const char *name = arena_format(arena, "<library>/%s", library->name);
-    SyntaxFile *syntax = parser_run(arena, diagnostics, diagnostics_add_source(diagnostics, name, library->text, strlen(library->text)));
+    SyntaxFile *syntax =
+        parser_run(arena, diagnostics, diagnostics_add_source(diagnostics, name, library->text, strlen(library->text)));
     for (uint32_t i = 0; i < syntax->definition_count; i++) syntax->definition[i].library = true;
     add_file(arena, file, capacity, syntax);
   }
 }
 
-FrontendFile *frontend_parse(Arena *arena, Diagnostics *diagnostics, const char *name, const char *text, size_t length) {
+FrontendFile *frontend_parse(Arena *arena, Diagnostics *diagnostics, const char *name, const char *text,
+                             size_t length) {
   uint32_t errors = diagnostics_error_count(diagnostics);
   FrontendFile *file = ARENA_NEW(arena, FrontendFile);
   size_t capacity = 0;
-  add_file(arena, file, &capacity, parser_run(arena, diagnostics, diagnostics_add_source(diagnostics, name, text, length)));
+  add_file(arena, file, &capacity,
+           parser_run(arena, diagnostics, diagnostics_add_source(diagnostics, name, text, length)));
   load_imports(arena, diagnostics, file, &capacity);
   load_library(arena, diagnostics, file, &capacity);
   check_definitions(diagnostics, file);
@@ -124,6 +130,8 @@ FrontendFile *frontend_parse_file(Arena *arena, Diagnostics *diagnostics, const 
 }
 
 void frontend_print_ast(const FrontendFile *file, bool dot, Text *out) {
-  if (dot) ast_dot(file->file[0], out);
-  else ast_print(file->file[0], out);
+  if (dot)
+    ast_dot(file->file[0], out);
+  else
+    ast_print(file->file[0], out);
 }

@@ -1,5 +1,5 @@
-/* The language: a .simba file to a model. No prints, no exits, no LLVM: mistakes go to the Diagnostics, and a model that
- * has any is not returned. docs/language.md is the reference.
+/* The language: a .simba file to a model. No prints, no exits, no LLVM: mistakes go to the Diagnostics, and a model
+ * that has any is not returned. docs/language.md is the reference.
  *
  *   Source text -> frontend_parse -> FrontendFile -> frontend_elaborate (settings) -> Model
  *
@@ -38,9 +38,9 @@ typedef enum StaticKind { STATIC_INTEGER, STATIC_REAL, STATIC_BOOLEAN, STATIC_WO
 typedef struct ModelSetting {
   const char *name;
   StaticKind kind;
-  double number;       /* integer, real, boolean (0 or 1) */
-  const char *text;    /* the value as --set takes it */
-  const char *initial; /* the default as --set takes it */
+  double number;              /* integer, real, boolean (0 or 1) */
+  const char *text;           /* the value as --set takes it */
+  const char *initial;        /* the default as --set takes it */
   const char *const *allowed; /* words: what is allowed; else NULL */
   uint32_t allowed_count;
   bool set; /* by an option */
@@ -57,7 +57,7 @@ typedef struct ModelParameter {
 } ModelParameter;
 
 typedef struct ModelTensor {
-  const char *name; /* file name: without "in." */
+  const char *name;     /* file name: without "in." */
   const char *declared; /* its name in the text */
   Shape shape;
   NodeId leaf;
@@ -92,7 +92,8 @@ typedef struct Model {
 } Model;
 
 /* NULL where anything was reported as an error. */
-Model *frontend_elaborate(const FrontendFile *file, Arena *arena, Diagnostics *diagnostics, const FrontendOptions *options);
+Model *frontend_elaborate(const FrontendFile *file, Arena *arena, Diagnostics *diagnostics,
+                          const FrontendOptions *options);
 
 /* The rows of recipe.def, for `check` and the reference. */
 typedef struct RecipeKey {

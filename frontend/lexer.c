@@ -81,7 +81,8 @@ static void lex_name(Lexer *lexer) {
   add_token(lexer, kind, start);
 }
 
-/* Digits, a fraction only where a digit follows the point (so `0..n` is a range and `conv.0.weight` a path), exponent. */
+/* Digits, a fraction only where a digit follows the point (so `0..n` is a range and `conv.0.weight` a path), exponent.
+ */
 static void lex_number(Lexer *lexer) {
   uint32_t start = lexer->at;
   TokenKind kind = TOKEN_INTEGER;
@@ -116,13 +117,14 @@ static void lex_string(Lexer *lexer) {
 
 static void report_byte(Lexer *lexer) {
   unsigned char byte = (unsigned char)lexer->text[lexer->at];
-  const char *shown = isprint(byte) ? arena_format(lexer->arena, "'%c'", byte)
-                                    : arena_format(lexer->arena, "of code 0x%02x", byte);
+  const char *shown =
+      isprint(byte) ? arena_format(lexer->arena, "'%c'", byte) : arena_format(lexer->arena, "of code 0x%02x", byte);
   uint32_t start = lexer->at;
   /* A character of several bytes is reported once. */
   do lexer->at++;
   while (byte >= 0x80 && lexer->at < lexer->length && ((unsigned char)lexer->text[lexer->at] & 0xC0) == 0x80);
-  diagnostic_error(lexer->diagnostics, DIAG_UNEXPECTED_CHARACTER, (Span){lexer->source, start, lexer->at - start}, shown);
+  diagnostic_error(lexer->diagnostics, DIAG_UNEXPECTED_CHARACTER, (Span){lexer->source, start, lexer->at - start},
+                   shown);
 }
 
 static void lex_punctuation(Lexer *lexer) {
@@ -151,10 +153,14 @@ Tokens lexer_run(Arena *arena, Diagnostics *diagnostics, uint32_t source) {
     skip_blanks(&lexer);
     if (lexer.at >= lexer.length) break;
     char byte = lexer.text[lexer.at];
-    if (is_letter(byte)) lex_name(&lexer);
-    else if (is_digit(byte)) lex_number(&lexer);
-    else if (byte == '"') lex_string(&lexer);
-    else lex_punctuation(&lexer);
+    if (is_letter(byte))
+      lex_name(&lexer);
+    else if (is_digit(byte))
+      lex_number(&lexer);
+    else if (byte == '"')
+      lex_string(&lexer);
+    else
+      lex_punctuation(&lexer);
   }
   lexer.first_of_line = true;
   add_token(&lexer, TOKEN_END, lexer.at);

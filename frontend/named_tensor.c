@@ -64,7 +64,8 @@ NodeId emit_reduce(Elaborator *elaborator, Span span, OpCode op, NodeId x, const
 
 NodeId emit_broadcast(Elaborator *elaborator, Span span, NodeId x, const Shape *shape, const int64_t *axes,
                       uint32_t count) {
-  if (x == NODE_NONE || (count == (uint32_t)shape->rank && shape_equal(graph_shape(elaborator->graph, x), shape))) return x;
+  if (x == NODE_NONE || (count == (uint32_t)shape->rank && shape_equal(graph_shape(elaborator->graph, x), shape)))
+    return x;
   Attribute attribute[] = {{.count = (uint32_t)shape->rank, .dims = shape->dim}, {.count = count, .integers = axes}};
   return emit(elaborator, span, OP_BROADCAST, &x, 1, attribute);
 }
@@ -76,7 +77,8 @@ NodeId emit_constant_like(Elaborator *elaborator, Span span, double value, const
 Shape tensor_shape(const NamedTensor *tensor) {
   Shape shape = {0};
   if (tensor->complex) shape.dim[shape.rank++] = dim_constant(2);
-  for (int32_t i = 0; i < tensor->rank && shape.rank < SHAPE_MAX_RANK; i++) shape.dim[shape.rank++] = tensor->axis[i].extent;
+  for (int32_t i = 0; i < tensor->rank && shape.rank < SHAPE_MAX_RANK; i++)
+    shape.dim[shape.rank++] = tensor->axis[i].extent;
   return shape;
 }
 
@@ -92,7 +94,8 @@ int32_t tensor_need_axis(Elaborator *elaborator, const NamedTensor *tensor, cons
   return axis;
 }
 
-int32_t tensor_need_constant_axis(Elaborator *elaborator, const NamedTensor *tensor, const AxisLabel *label, Span span) {
+int32_t tensor_need_constant_axis(Elaborator *elaborator, const NamedTensor *tensor, const AxisLabel *label,
+                                  Span span) {
   int32_t axis = tensor_need_axis(elaborator, tensor, label, span);
   if (axis < 0 || dim_is_constant(tensor->axis[axis].extent)) return axis;
   REPORT(elaborator, DIAG_OPEN_AXIS, span, label->text, elaborator_dim_text(elaborator, tensor->axis[axis].extent));
@@ -118,8 +121,8 @@ static void report_mismatch(Elaborator *elaborator, Span span, const Axis *a, Sp
   elaborator_note_calls(elaborator);
 }
 
-bool tensor_union(Elaborator *elaborator, Span span, const NamedTensor *a, Span a_span, const NamedTensor *b, Span b_span,
-                  NamedTensor *out) {
+bool tensor_union(Elaborator *elaborator, Span span, const NamedTensor *a, Span a_span, const NamedTensor *b,
+                  Span b_span, NamedTensor *out) {
   bool swapped = b->rank > a->rank;
   const NamedTensor *first = swapped ? b : a, *second = swapped ? a : b;
   NamedTensor result = {.complex = a->complex || b->complex, .rank = first->rank};
@@ -216,7 +219,8 @@ NamedTensor tensor_reduce(Elaborator *elaborator, Span span, OpCode op, const Na
   return result;
 }
 
-NamedTensor tensor_extent(Elaborator *elaborator, Span span, const NamedTensor *x, const int64_t *axes, uint32_t count) {
+NamedTensor tensor_extent(Elaborator *elaborator, Span span, const NamedTensor *x, const int64_t *axes,
+                          uint32_t count) {
   Dim known = dim_constant(1);
   NamedTensor result = {0};
   for (uint32_t k = 0; k < count; k++) {

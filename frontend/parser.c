@@ -107,9 +107,9 @@ static const struct {
   const char *word;
   StatementKind kind;
 } statement_words[] = {
-    {"dim", STATEMENT_DIM},       {"param", STATEMENT_PARAM},   {"state", STATEMENT_STATE}, {"update", STATEMENT_UPDATE},
-    {"input", STATEMENT_INPUT},   {"target", STATEMENT_TARGET}, {"output", STATEMENT_OUTPUT},
-    {"loss", STATEMENT_LOSS},     {"metric", STATEMENT_METRIC},
+    {"dim", STATEMENT_DIM},       {"param", STATEMENT_PARAM}, {"state", STATEMENT_STATE},
+    {"update", STATEMENT_UPDATE}, {"input", STATEMENT_INPUT}, {"target", STATEMENT_TARGET},
+    {"output", STATEMENT_OUTPUT}, {"loss", STATEMENT_LOSS},   {"metric", STATEMENT_METRIC},
 };
 
 static bool find_statement_word(const Parser *parser, StatementKind *out) {
@@ -143,8 +143,10 @@ static void recover_in_body(Parser *parser) {
     TokenKind kind = parser_kind(parser);
     StatementKind ignored;
     if (at_definition(parser)) return;
-    if (kind == TOKEN_LEFT_BRACE) braces++;
-    else if (kind == TOKEN_RIGHT_BRACE && braces-- == 0) break;
+    if (kind == TOKEN_LEFT_BRACE)
+      braces++;
+    else if (kind == TOKEN_RIGHT_BRACE && braces-- == 0)
+      break;
     bool starts = kind == TOKEN_LET || kind == TOKEN_FOR || kind == TOKEN_IF || find_statement_word(parser, &ignored);
     if (braces == 0 && starts && parser_peek(parser)->first_of_line) break;
   }
@@ -155,7 +157,8 @@ static Body parse_body(Parser *parser);
 
 static void parse_typed(Parser *parser, Statement *statement) {
   if (parser_accept(parser, TOKEN_COLON)) statement->type = parser_type(parser);
-  if (!parser->failed && !parser_line_ended(parser) && parser_accept(parser, TOKEN_AT)) statement->path = parser_path(parser);
+  if (!parser->failed && !parser_line_ended(parser) && parser_accept(parser, TOKEN_AT))
+    statement->path = parser_path(parser);
 }
 
 static void parse_let(Parser *parser, Statement *statement) {
@@ -167,8 +170,10 @@ static void parse_let(Parser *parser, Statement *statement) {
     statement->name = arena_grow(parser->arena, statement->name, statement->count, &capacity, sizeof(Name));
     statement->name[statement->count++] = parser_name(parser, "a name to bind");
   } while (statement->tuple && !parser->failed && parser_accept(parser, TOKEN_COMMA));
-  if (statement->tuple && !parser->failed) parser_close(parser, TOKEN_RIGHT_PAREN);
-  else if (parser_accept(parser, TOKEN_COLON)) statement->type = parser_type(parser);
+  if (statement->tuple && !parser->failed)
+    parser_close(parser, TOKEN_RIGHT_PAREN);
+  else if (parser_accept(parser, TOKEN_COLON))
+    statement->type = parser_type(parser);
   if (parser_expect(parser, TOKEN_ASSIGN, NULL)) statement->value = parser_expression(parser);
 }
 
@@ -213,8 +218,7 @@ static void parse_declaration(Parser *parser, Statement *statement) {
   bool stored = kind == STATEMENT_PARAM || kind == STATEMENT_STATE;
   bool given = kind == STATEMENT_INPUT || kind == STATEMENT_TARGET;
   if (stored || given || kind == STATEMENT_OUTPUT) parse_typed(parser, statement);
-  if ((stored || given) && !parser->failed && statement->type.span.length == 0)
-    parser_fail(parser, "':' and a type");
+  if ((stored || given) && !parser->failed && statement->type.span.length == 0) parser_fail(parser, "':' and a type");
   if (given || (stored && parser_kind(parser) != TOKEN_ASSIGN)) return;
   if (!parser_expect(parser, TOKEN_ASSIGN, NULL)) return;
   parser->paths_wait = stored;
@@ -321,7 +325,8 @@ static void parse_formals(Parser *parser, Definition *definition) {
       parser_fail(parser, "at most 64 parameters");
       return;
     }
-    definition->formal = arena_grow(parser->arena, definition->formal, definition->formal_count, &capacity, sizeof(Formal));
+    definition->formal =
+        arena_grow(parser->arena, definition->formal, definition->formal_count, &capacity, sizeof(Formal));
     parse_formal(parser, &definition->formal[definition->formal_count++]);
     if (!parser_accept(parser, TOKEN_COMMA)) break;
   }
@@ -358,8 +363,10 @@ static void parse_recipe_item(Parser *parser, RecipeItem *item) {
   *item = (RecipeItem){.span = parser_span(parser)};
   item->section = parser_name(parser, "a line of the recipe, such as 'batch 32'");
   if (parser->failed) return;
-  if (parser_kind(parser) == TOKEN_LEFT_PAREN) item->argument = parser_arguments(parser, &item->argument_count);
-  else item->value = parser_expression(parser);
+  if (parser_kind(parser) == TOKEN_LEFT_PAREN)
+    item->argument = parser_arguments(parser, &item->argument_count);
+  else
+    item->value = parser_expression(parser);
   item->span = parser_span_from(parser, item->span);
 }
 
@@ -418,9 +425,12 @@ SyntaxFile *parser_run(Arena *arena, Diagnostics *diagnostics, uint32_t source) 
   while (parser_kind(&parser) != TOKEN_END) {
     if (parser_at_word(&parser, "block") || parser_at_word(&parser, "model"))
       parse_definition(&parser, file, &definition_capacity);
-    else if (parser_at_word(&parser, "recipe")) parse_recipe(&parser, file);
-    else if (parser_at_word(&parser, "import")) parse_import(&parser, file, &import_capacity);
-    else parser_fail(&parser, "'block', 'model', 'recipe' or 'import'");
+    else if (parser_at_word(&parser, "recipe"))
+      parse_recipe(&parser, file);
+    else if (parser_at_word(&parser, "import"))
+      parse_import(&parser, file, &import_capacity);
+    else
+      parser_fail(&parser, "'block', 'model', 'recipe' or 'import'");
     if (!parser.failed) continue;
     while (parser_kind(&parser) != TOKEN_END) {
       if (at_definition(&parser)) break;
@@ -433,7 +443,8 @@ SyntaxFile *parser_run(Arena *arena, Diagnostics *diagnostics, uint32_t source) 
   return file;
 }
 
-bool parser_run_setting(Arena *arena, Diagnostics *diagnostics, uint32_t source, Name *out_name, Expression **out_value) {
+bool parser_run_setting(Arena *arena, Diagnostics *diagnostics, uint32_t source, Name *out_name,
+                        Expression **out_value) {
   Parser parser = begin(arena, diagnostics, source);
   Span first = parser_span(&parser);
   *out_name = parser_name(&parser, "NAME=VALUE");

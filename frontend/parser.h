@@ -10,6 +10,7 @@ enum { PARSER_MAX_DEPTH = 200 };
 /* The source's tree; complete only where no error was reported. Never NULL. */
 SyntaxFile *parser_run(Arena *arena, Diagnostics *diagnostics, uint32_t source);
 /* A source that is one `name = expression`, as a --set gives it; false where it is not (reported). */
-bool parser_run_setting(Arena *arena, Diagnostics *diagnostics, uint32_t source, Name *out_name, Expression **out_value);
+bool parser_run_setting(Arena *arena, Diagnostics *diagnostics, uint32_t source, Name *out_name,
+                        Expression **out_value);
 
 #endif

@@ -110,8 +110,8 @@ static Expression *parse_items(Parser *parser, TokenKind close, Span first) {
     parser_fail(parser, "an expression between '(' and ')'");
     return NULL;
   }
-  Expression *expression =
-      new_expression(parser, close == TOKEN_RIGHT_PAREN ? EXPRESSION_TUPLE : EXPRESSION_LIST, parser_span_from(parser, first));
+  Expression *expression = new_expression(parser, close == TOKEN_RIGHT_PAREN ? EXPRESSION_TUPLE : EXPRESSION_LIST,
+                                          parser_span_from(parser, first));
   expression->item = item;
   expression->count = count;
   expression->depth = depth + 1;
@@ -122,7 +122,8 @@ static Expression *parse_primary(Parser *parser) {
   Span span = parser_span(parser);
   switch (parser_kind(parser)) {
     case TOKEN_INTEGER:
-    case TOKEN_REAL: return parse_number(parser);
+    case TOKEN_REAL:
+      return parse_number(parser);
     case TOKEN_TRUE:
     case TOKEN_FALSE: {
       Expression *expression = new_expression(parser, EXPRESSION_BOOLEAN, span);
@@ -137,9 +138,15 @@ static Expression *parse_primary(Parser *parser) {
       expression->name = name;
       return expression;
     }
-    case TOKEN_LEFT_PAREN: parser_open(parser); return parse_items(parser, TOKEN_RIGHT_PAREN, span);
-    case TOKEN_LEFT_BRACKET: parser_open(parser); return parse_items(parser, TOKEN_RIGHT_BRACKET, span);
-    default: parser_fail(parser, "an expression"); return NULL;
+    case TOKEN_LEFT_PAREN:
+      parser_open(parser);
+      return parse_items(parser, TOKEN_RIGHT_PAREN, span);
+    case TOKEN_LEFT_BRACKET:
+      parser_open(parser);
+      return parse_items(parser, TOKEN_RIGHT_BRACKET, span);
+    default:
+      parser_fail(parser, "an expression");
+      return NULL;
   }
 }
 
@@ -169,19 +176,25 @@ enum { LEVEL_OR, LEVEL_AND, LEVEL_COMPARISON, LEVEL_SUM, LEVEL_PRODUCT, LEVEL_UN
 
 static int operator_level(TokenKind kind) {
   switch (kind) {
-    case TOKEN_OR: return LEVEL_OR;
-    case TOKEN_AND: return LEVEL_AND;
+    case TOKEN_OR:
+      return LEVEL_OR;
+    case TOKEN_AND:
+      return LEVEL_AND;
     case TOKEN_EQUAL:
     case TOKEN_NOT_EQUAL:
     case TOKEN_LESS:
     case TOKEN_LESS_EQUAL:
     case TOKEN_GREATER:
-    case TOKEN_GREATER_EQUAL: return LEVEL_COMPARISON;
+    case TOKEN_GREATER_EQUAL:
+      return LEVEL_COMPARISON;
     case TOKEN_PLUS:
-    case TOKEN_MINUS: return LEVEL_SUM;
+    case TOKEN_MINUS:
+      return LEVEL_SUM;
     case TOKEN_STAR:
-    case TOKEN_SLASH: return LEVEL_PRODUCT;
-    default: return -1;
+    case TOKEN_SLASH:
+      return LEVEL_PRODUCT;
+    default:
+      return -1;
   }
 }
 
@@ -270,10 +283,14 @@ TypeSyntax parser_type(Parser *parser) {
   TypeSyntax type = {.span = parser_span(parser)};
   size_t capacity = 0;
   if (parser_kind(parser) == TOKEN_NAME) {
-    if (parser_at_word(parser, "f32")) type.kind = TYPE_REAL;
-    else if (parser_at_word(parser, "complex")) type.kind = TYPE_COMPLEX;
-    else if (parser_at_word(parser, "parts")) type.kind = TYPE_PARTS;
-    else parser_fail(parser, "a type such as [B, T, M], f32[B, T] or complex[K, d]");
+    if (parser_at_word(parser, "f32"))
+      type.kind = TYPE_REAL;
+    else if (parser_at_word(parser, "complex"))
+      type.kind = TYPE_COMPLEX;
+    else if (parser_at_word(parser, "parts"))
+      type.kind = TYPE_PARTS;
+    else
+      parser_fail(parser, "a type such as [B, T, M], f32[B, T] or complex[K, d]");
     parser_take(parser);
     /* A scalar may leave out its brackets. */
     if (parser_kind(parser) != TOKEN_LEFT_BRACKET || parser_peek(parser)->first_of_line) {
@@ -307,8 +324,8 @@ static bool parse_part(Parser *parser, Path *path, size_t *capacity) {
   }
   path->part = arena_grow(parser->arena, path->part, path->count, capacity, sizeof *path->part);
   const Token *token = parser_peek(parser);
-  path->part[path->count++] = (PathPart){
-      .name = {arena_text(parser->arena, parser->text + token->start, token->length), parser_span(parser)}};
+  path->part[path->count++] =
+      (PathPart){.name = {arena_text(parser->arena, parser->text + token->start, token->length), parser_span(parser)}};
   parser_take(parser);
   while (parser_kind(parser) == TOKEN_LEFT_BRACKET && !parser_line_ended(parser)) {
     parser_open(parser);

@@ -42,7 +42,8 @@ static const Recipe recipe_initial = {
 static const char *key_name(const RecipeKey *key) { return key->key[0] ? key->key : key->section; }
 
 static void report_value(Elaborator *elaborator, const RecipeKey *key, const Expression *value, const char *expected) {
-  REPORT(elaborator, DIAG_RECIPE_VALUE, value->span, arena_format(elaborator->arena, "'%s' of the recipe", key_name(key)), expected,
+  REPORT(elaborator, DIAG_RECIPE_VALUE, value->span,
+         arena_format(elaborator->arena, "'%s' of the recipe", key_name(key)), expected,
          elaborator_expression_text(elaborator, value));
 }
 
@@ -73,19 +74,26 @@ static const char *find_declared(const Model *model, KeyKind kind, const char *n
   return NULL;
 }
 
-static void set_name(Elaborator *elaborator, const RecipeKey *key, KeyKind kind, const Expression *value, const char **out) {
-  static const char *const expected[] = {[KEY_INPUT] = "an input of the model", [KEY_TARGET] = "a target of the model",
+static void set_name(Elaborator *elaborator, const RecipeKey *key, KeyKind kind, const Expression *value,
+                     const char **out) {
+  static const char *const expected[] = {[KEY_INPUT] = "an input of the model",
+                                         [KEY_TARGET] = "a target of the model",
                                          [KEY_PARAMETER] = "a static parameter of the model"};
   const char *found = value->kind == EXPRESSION_NAME ? find_declared(elaborator->model, kind, value->name.text) : NULL;
-  if (found) *out = found;
-  else report_value(elaborator, key, value, expected[kind]);
+  if (found)
+    *out = found;
+  else
+    report_value(elaborator, key, value, expected[kind]);
 }
 
-static void set_integer(Elaborator *elaborator, const RecipeKey *key, const Expression *value, int64_t least, int64_t *out) {
+static void set_integer(Elaborator *elaborator, const RecipeKey *key, const Expression *value, int64_t least,
+                        int64_t *out) {
   int64_t number;
   if (!expression_integer(elaborator, value, arena_format(elaborator->arena, "'%s'", key_name(key)), &number)) return;
-  if (number >= least) *out = number;
-  else report_value(elaborator, key, value, least ? "1 or more" : "0 or more");
+  if (number >= least)
+    *out = number;
+  else
+    report_value(elaborator, key, value, least ? "1 or more" : "0 or more");
 }
 
 static void set_key(Elaborator *elaborator, uint32_t row, const Expression *value) {
@@ -94,20 +102,30 @@ static void set_key(Elaborator *elaborator, uint32_t row, const Expression *valu
   char *place = (char *)&elaborator->model->recipe + field->offset;
   double number;
   switch (field->kind) {
-    case KEY_INTEGER: set_integer(elaborator, key, value, 0, (int64_t *)(void *)place); break;
-    case KEY_COUNT: set_integer(elaborator, key, value, 1, (int64_t *)(void *)place); break;
+    case KEY_INTEGER:
+      set_integer(elaborator, key, value, 0, (int64_t *)(void *)place);
+      break;
+    case KEY_COUNT:
+      set_integer(elaborator, key, value, 1, (int64_t *)(void *)place);
+      break;
     case KEY_REAL:
       if (!expression_number(elaborator, value, arena_format(elaborator->arena, "'%s'", key_name(key)), &number)) break;
-      if (number >= 0 && isfinite(number)) *(double *)(void *)place = number;
-      else report_value(elaborator, key, value, "0 or more");
+      if (number >= 0 && isfinite(number))
+        *(double *)(void *)place = number;
+      else
+        report_value(elaborator, key, value, "0 or more");
       break;
     case KEY_INPUT:
     case KEY_TARGET:
-    case KEY_PARAMETER: set_name(elaborator, key, field->kind, value, (const char **)(void *)place); break;
+    case KEY_PARAMETER:
+      set_name(elaborator, key, field->kind, value, (const char **)(void *)place);
+      break;
     case KEY_WORD: {
       int word = value->kind == EXPRESSION_NAME ? find_word(field->words, value->name.text) : -1;
-      if (word >= 0) *(int *)(void *)place = word;
-      else report_value(elaborator, key, value, arena_format(elaborator->arena, "one of: %s", field->words));
+      if (word >= 0)
+        *(int *)(void *)place = word;
+      else
+        report_value(elaborator, key, value, arena_format(elaborator->arena, "one of: %s", field->words));
       break;
     }
   }
@@ -124,8 +142,10 @@ static void report_key(Elaborator *elaborator, Name name, const char *where, con
   const char **candidate = ARENA_ARRAY(elaborator->arena, const char *, recipe_key_count);
   size_t count = 0;
   for (uint32_t row = 0; row < recipe_key_count; row++) {
-    if (!section) candidate[count++] = recipe_keys[row].section;
-    else if (!strcmp(recipe_keys[row].section, section)) candidate[count++] = recipe_keys[row].key;
+    if (!section)
+      candidate[count++] = recipe_keys[row].section;
+    else if (!strcmp(recipe_keys[row].section, section))
+      candidate[count++] = recipe_keys[row].key;
   }
   const char *nearest = text_nearest(name.text, candidate, count);
   REPORT_WITH(elaborator, nearest ? diagnostic_hint(elaborator->diagnostics, "did you mean '%s'?", nearest) : (void)0,
@@ -145,12 +165,15 @@ static void set_arguments(Elaborator *elaborator, const char *section, const Arg
     for (; row < recipe_key_count; row++)
       if (!strcmp(recipe_keys[row].section, section) && !strcmp(recipe_keys[row].key, left->name.text)) break;
     for (uint32_t k = 0; k < i; k++) {
-      if (!argument[k].left || argument[k].left->kind != EXPRESSION_NAME || strcmp(argument[k].left->name.text, left->name.text) != 0)
+      if (!argument[k].left || argument[k].left->kind != EXPRESSION_NAME ||
+          strcmp(argument[k].left->name.text, left->name.text) != 0)
         continue;
       REPORT(elaborator, DIAG_ARGUMENT_TWICE, left->span, section, left->name.text);
     }
-    if (row < recipe_key_count) set_key(elaborator, row, argument[i].value);
-    else report_key(elaborator, left->name, where, section);
+    if (row < recipe_key_count)
+      set_key(elaborator, row, argument[i].value);
+    else
+      report_key(elaborator, left->name, where, section);
   }
 }
 
@@ -163,7 +186,8 @@ static void set_section(Elaborator *elaborator, const RecipeItem *item) {
   const RecipeKey *key = &recipe_keys[row];
   const Expression *value = item->value;
   if (key->choice[0]) {
-    bool named = value && (value->kind == EXPRESSION_NAME || value->kind == EXPRESSION_CALL) && !strcmp(value->name.text, key->choice);
+    bool named = value && (value->kind == EXPRESSION_NAME || value->kind == EXPRESSION_CALL) &&
+                 !strcmp(value->name.text, key->choice);
     if (!named) {
       REPORT(elaborator, DIAG_RECIPE_VALUE, value ? value->span : item->span,
              arena_format(elaborator->arena, "'%s' of the recipe", key->section),
@@ -173,15 +197,18 @@ static void set_section(Elaborator *elaborator, const RecipeItem *item) {
     }
     if (value->kind == EXPRESSION_CALL) set_arguments(elaborator, key->section, value->argument, value->count);
   } else if (key->key[0]) {
-    if (!value) set_arguments(elaborator, key->section, item->argument, item->argument_count);
-    else report_value(elaborator, key, value, arena_format(elaborator->arena, "written %s(%s = ...)", key->section, key->key));
+    if (!value)
+      set_arguments(elaborator, key->section, item->argument, item->argument_count);
+    else
+      report_value(elaborator, key, value,
+                   arena_format(elaborator->arena, "written %s(%s = ...)", key->section, key->key));
   } else if (value) {
     set_key(elaborator, row, value);
   } else if (item->argument_count == 1 && !item->argument[0].left) {
     set_key(elaborator, row, item->argument[0].value);
   } else {
-    REPORT(elaborator, DIAG_RECIPE_VALUE, item->span, arena_format(elaborator->arena, "'%s' of the recipe", key->section), "a value",
-           "arguments");
+    REPORT(elaborator, DIAG_RECIPE_VALUE, item->span,
+           arena_format(elaborator->arena, "'%s' of the recipe", key->section), "a value", "arguments");
   }
 }
 

@@ -55,8 +55,8 @@ StaticName *scope_find_static(const Scope *scope, const char *name) {
 void scope_bind_tensor(Elaborator *elaborator, Scope *scope, Name name, Value value) {
   TensorName *entry = scope_find_tensor(scope, name.text);
   if (!entry) {
-    scope->tensor = arena_grow(elaborator->arena, scope->tensor, scope->tensor_count, &scope->tensor_capacity,
-                               sizeof(TensorName));
+    scope->tensor =
+        arena_grow(elaborator->arena, scope->tensor, scope->tensor_count, &scope->tensor_capacity, sizeof(TensorName));
     entry = &scope->tensor[scope->tensor_count++];
   }
   *entry = (TensorName){.name = name.text, .value = value, .span = name.span};
@@ -66,7 +66,8 @@ static StaticName *add_static(Elaborator *elaborator, Scope *scope, Name name) {
   StaticName *entry = scope_find_static(scope, name.text);
   if (entry || !strcmp(name.text, "training")) {
     if (!entry || !entry->poison) {
-      REPORT_WITH(elaborator, entry ? diagnostic_note(elaborator->diagnostics, entry->span, "the first one is here") : (void)0,
+      REPORT_WITH(elaborator,
+                  entry ? diagnostic_note(elaborator->diagnostics, entry->span, "the first one is here") : (void)0,
                   DIAG_NAME_TWICE, name.span, name.text);
     }
     return NULL;
@@ -90,18 +91,21 @@ void scope_bind_poison(Elaborator *elaborator, Scope *scope, Name name) {
 
 void elaborator_unknown_name(Elaborator *elaborator, Name name) {
   const Scope *scope = elaborator->scope;
-  const char **candidate =
-      ARENA_ARRAY(elaborator->arena, const char *, scope->tensor_count + scope->fixed_count + 1);
+  const char **candidate = ARENA_ARRAY(elaborator->arena, const char *, scope->tensor_count + scope->fixed_count + 1);
   size_t count = 0;
   for (size_t i = 0; i < scope->fixed_count; i++) candidate[count++] = scope->fixed[i].name;
   for (size_t i = 0; !scope->tensors_hidden && i < scope->tensor_count; i++) candidate[count++] = scope->tensor[i].name;
   candidate[count++] = "training";
   const char *nearest = text_nearest(name.text, candidate, count);
+  /* Of a name of one letter every other one is near. */
+  if (nearest && text_distance(name.text, nearest) >= strlen(name.text)) nearest = NULL;
   bool tensor = scope->tensors_hidden && scope_find_tensor(scope, name.text);
   if (!elaborator_report_once(elaborator, DIAG_UNKNOWN_NAME, name.span)) return;
   diagnostic_error(elaborator->diagnostics, DIAG_UNKNOWN_NAME, name.span, name.text);
-  if (tensor) diagnostic_hint(elaborator->diagnostics, "'%s' is a tensor, but here a static value is needed", name.text);
-  else if (nearest) diagnostic_hint(elaborator->diagnostics, "did you mean '%s'?", nearest);
+  if (tensor)
+    diagnostic_hint(elaborator->diagnostics, "'%s' is a tensor, but here a static value is needed", name.text);
+  else if (nearest)
+    diagnostic_hint(elaborator->diagnostics, "did you mean '%s'?", nearest);
   elaborator_note_calls(elaborator);
 }
 

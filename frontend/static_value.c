@@ -9,9 +9,12 @@ StaticValue static_real(double value) { return (StaticValue){.kind = STATIC_REAL
 StaticValue static_truth(bool value) { return (StaticValue){.kind = STATIC_BOOLEAN, .truth = value}; }
 
 bool static_number(const StaticValue *value, double *out) {
-  if (value->kind == STATIC_INTEGER && dim_is_constant(value->integer)) *out = (double)value->integer.factor;
-  else if (value->kind == STATIC_REAL) *out = value->real;
-  else return false;
+  if (value->kind == STATIC_INTEGER && dim_is_constant(value->integer))
+    *out = (double)value->integer.factor;
+  else if (value->kind == STATIC_REAL)
+    *out = value->real;
+  else
+    return false;
   return true;
 }
 
@@ -28,22 +31,31 @@ bool static_whole(const StaticValue *value, Dim *out) {
 const char *static_text(Elaborator *elaborator, const StaticValue *value) {
   Text text = text_begin(elaborator->arena);
   switch (value->kind) {
-    case STATIC_INTEGER: return elaborator_dim_text(elaborator, value->integer);
-    case STATIC_REAL: text_real(&text, value->real); return text.data;
-    case STATIC_BOOLEAN: return value->truth ? "true" : "false";
-    case STATIC_WORD: return value->word;
+    case STATIC_INTEGER:
+      return elaborator_dim_text(elaborator, value->integer);
+    case STATIC_REAL:
+      text_real(&text, value->real);
+      return text.data;
+    case STATIC_BOOLEAN:
+      return value->truth ? "true" : "false";
+    case STATIC_WORD:
+      return value->word;
   }
   return text.data;
 }
 
 const char *value_kind_text(Elaborator *elaborator, const Value *value) {
   switch (value->kind) {
-    case VALUE_STATIC: return static_text(elaborator, &value->fixed);
+    case VALUE_STATIC:
+      return static_text(elaborator, &value->fixed);
     case VALUE_TENSOR:
       return arena_format(elaborator->arena, "a tensor %s", elaborator_axes_text(elaborator, value->tensor));
-    case VALUE_TUPLE: return arena_format(elaborator->arena, "%u values", value->count);
-    case VALUE_NOTHING: return "nothing";
-    case VALUE_POISON: break;
+    case VALUE_TUPLE:
+      return arena_format(elaborator->arena, "%u values", value->count);
+    case VALUE_NOTHING:
+      return "nothing";
+    case VALUE_POISON:
+      break;
   }
   return "an erroneous value";
 }
@@ -56,8 +68,9 @@ static Value report_open(Elaborator *elaborator, const Expression *expression) {
 
 static Value report_operands(Elaborator *elaborator, const Expression *expression, const Value *a, const Value *b) {
   const char *name = token_kind_text(expression->operator_kind);
-  const char *found = b ? arena_format(elaborator->arena, "%s and %s", value_kind_text(elaborator, a), value_kind_text(elaborator, b))
-                        : value_kind_text(elaborator, a);
+  const char *found =
+      b ? arena_format(elaborator->arena, "%s and %s", value_kind_text(elaborator, a), value_kind_text(elaborator, b))
+        : value_kind_text(elaborator, a);
   REPORT(elaborator, DIAG_OPERANDS, expression->span, name, found);
   return value_poison(expression->span);
 }
@@ -92,9 +105,12 @@ static bool add_dims(Dim a, Dim b, int sign, Dim *out) {
 /* Whole numbers stay whole; false where the result is none (too large, or of two symbols). */
 static bool combine_integers(TokenKind kind, Dim a, Dim b, Dim *out) {
   switch (kind) {
-    case TOKEN_PLUS: return add_dims(a, b, 1, out);
-    case TOKEN_MINUS: return add_dims(a, b, -1, out);
-    case TOKEN_STAR: return dim_multiply(a, b, out);
+    case TOKEN_PLUS:
+      return add_dims(a, b, 1, out);
+    case TOKEN_MINUS:
+      return add_dims(a, b, -1, out);
+    case TOKEN_STAR:
+      return dim_multiply(a, b, out);
     case TOKEN_CARET: {
       if (!dim_is_constant(b) || b.factor < 0 || b.factor > 63) return false;
       *out = dim_constant(1);
@@ -102,7 +118,8 @@ static bool combine_integers(TokenKind kind, Dim a, Dim b, Dim *out) {
         if (!dim_multiply(*out, a, out)) return false;
       return true;
     }
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -112,34 +129,46 @@ static Value compare(Elaborator *elaborator, const Expression *expression, const
   double x, y;
   bool ordered = static_number(left, &x) && static_number(right, &y);
   bool same = false;
-  if (ordered) same = x == y;
-  else if (left->kind == STATIC_BOOLEAN && right->kind == STATIC_BOOLEAN) same = left->truth == right->truth;
-  else if (left->kind == STATIC_WORD && right->kind == STATIC_WORD) same = !strcmp(left->word, right->word);
-  else if (left->kind == STATIC_INTEGER && right->kind == STATIC_INTEGER && dim_equal(left->integer, right->integer)) same = true;
-  else if (left->kind == STATIC_INTEGER || right->kind == STATIC_INTEGER) return report_open(elaborator, expression);
-  else return report_operands(elaborator, expression, a, b);
+  if (ordered)
+    same = x == y;
+  else if (left->kind == STATIC_BOOLEAN && right->kind == STATIC_BOOLEAN)
+    same = left->truth == right->truth;
+  else if (left->kind == STATIC_WORD && right->kind == STATIC_WORD)
+    same = !strcmp(left->word, right->word);
+  else if (left->kind == STATIC_INTEGER && right->kind == STATIC_INTEGER && dim_equal(left->integer, right->integer))
+    same = true;
+  else if (left->kind == STATIC_INTEGER || right->kind == STATIC_INTEGER)
+    return report_open(elaborator, expression);
+  else
+    return report_operands(elaborator, expression, a, b);
   if (kind == TOKEN_EQUAL) return value_static(expression->span, static_truth(same));
   if (kind == TOKEN_NOT_EQUAL) return value_static(expression->span, static_truth(!same));
   if (!ordered) return report_operands(elaborator, expression, a, b);
-  bool truth = kind == TOKEN_LESS            ? x < y
-               : kind == TOKEN_LESS_EQUAL    ? x <= y
-               : kind == TOKEN_GREATER       ? x > y
-                                             : x >= y;
+  bool truth = kind == TOKEN_LESS ? x < y : kind == TOKEN_LESS_EQUAL ? x <= y : kind == TOKEN_GREATER ? x > y : x >= y;
   return value_static(expression->span, static_truth(truth));
 }
 
 static Value combine_reals(Elaborator *elaborator, const Expression *expression, double x, double y) {
   double result = 0;
   switch (expression->operator_kind) {
-    case TOKEN_PLUS: result = x + y; break;
-    case TOKEN_MINUS: result = x - y; break;
-    case TOKEN_STAR: result = x * y; break;
+    case TOKEN_PLUS:
+      result = x + y;
+      break;
+    case TOKEN_MINUS:
+      result = x - y;
+      break;
+    case TOKEN_STAR:
+      result = x * y;
+      break;
     case TOKEN_SLASH:
       if (y == 0) return report_range(elaborator, expression, "divides by zero");
       result = x / y;
       break;
-    case TOKEN_CARET: result = pow(x, y); break;
-    default: break;
+    case TOKEN_CARET:
+      result = pow(x, y);
+      break;
+    default:
+      break;
   }
   if (!isfinite(result)) return report_range(elaborator, expression, "is no finite number");
   return value_static(expression->span, static_real(result));
@@ -148,7 +177,8 @@ static Value combine_reals(Elaborator *elaborator, const Expression *expression,
 Value static_binary(Elaborator *elaborator, const Expression *expression, const Value *a, const Value *b) {
   TokenKind kind = expression->operator_kind;
   if (kind == TOKEN_AND || kind == TOKEN_OR) {
-    if (a->fixed.kind != STATIC_BOOLEAN || b->fixed.kind != STATIC_BOOLEAN) return report_operands(elaborator, expression, a, b);
+    if (a->fixed.kind != STATIC_BOOLEAN || b->fixed.kind != STATIC_BOOLEAN)
+      return report_operands(elaborator, expression, a, b);
     bool truth = kind == TOKEN_AND ? a->fixed.truth && b->fixed.truth : a->fixed.truth || b->fixed.truth;
     return value_static(expression->span, static_truth(truth));
   }
