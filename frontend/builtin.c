@@ -195,15 +195,14 @@ static bool evaluate_parameters(Elaborator *elaborator, BuiltinCall *call) {
 }
 
 Value call_builtin(Elaborator *elaborator, const Expression *expression, const Builtin *builtin) {
-  BuiltinCall *call = ARENA_NEW(elaborator->arena, BuiltinCall);
-  *call = (BuiltinCall){.builtin = builtin, .expression = expression, .span = expression->span};
+  BuiltinCall call = {.builtin = builtin, .expression = expression, .span = expression->span};
   if (expression->path.part) {
     REPORT(elaborator, DIAG_MISPLACED, expression->path.span, "a path",
            "a call that makes parameters, which a built-in function does not");
     return value_poison(expression->span);
   }
-  if (!builtin->usage && !evaluate_parameters(elaborator, call)) return value_poison(expression->span);
-  return builtin->function(elaborator, call);
+  if (!builtin->usage && !evaluate_parameters(elaborator, &call)) return value_poison(expression->span);
+  return builtin->function(elaborator, &call);
 }
 
 static Value builtin_unary(Elaborator *elaborator, const BuiltinCall *call) {

@@ -53,7 +53,7 @@ static void run_for(Elaborator *elaborator, const Statement *statement) {
   }
   size_t fixed_count = scope->fixed_count;
   uint32_t errors = diagnostics_error_count(elaborator->diagnostics);
-  for (int64_t i = from; i < to && !elaborator->stopped; i++) {
+  for (int64_t i = from; i < to && elaborator_step(elaborator, statement->span); i++) {
     scope_bind_static(elaborator, scope, statement->name[0], static_integer(i));
     run_body(elaborator, &statement->body, false);
     scope->fixed_count = fixed_count;
@@ -116,9 +116,7 @@ static Value run_statement(Elaborator *elaborator, const Statement *statement, b
 Value run_body(Elaborator *elaborator, const Body *body, bool last) {
   Value value = {.kind = VALUE_NOTHING};
   for (uint32_t i = 0; i < body->count; i++) {
-    if (++elaborator->statements > MAX_STATEMENTS)
-      elaborator_stop(elaborator, body->statement[i].span, "the model runs more than 1000000 statements");
-    if (elaborator->stopped) return value_poison(body->statement[i].span);
+    if (!elaborator_step(elaborator, body->statement[i].span)) return value_poison(body->statement[i].span);
     value = run_statement(elaborator, &body->statement[i], last && i + 1 == body->count);
   }
   return value;

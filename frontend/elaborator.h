@@ -106,9 +106,9 @@ typedef struct InitialContext {
 
 enum {
   MAX_CALL_DEPTH = 48,
-  MAX_EVALUATION_DEPTH = 1500,
+  MAX_EVALUATION_DEPTH = 800,
   MAX_INSTANCES = 100000,
-  MAX_STATEMENTS = 1000000,
+  MAX_STEPS = 2000000,
   MAX_NODES = 2000000,
   MAX_LOOP = 10000
 };
@@ -131,7 +131,7 @@ typedef struct Elaborator {
   Scope *scope;
   InitialContext *initial; /* NULL outside initial values */
   AxisLabel *part_label;   /* the axis of 2 where `parts[..]` shows it */
-  uint32_t call_depth, evaluation_depth, instances, statements;
+  uint32_t call_depth, evaluation_depth, instances, steps;
   bool stopped; /* a limit was reported */
   size_t parameter_capacity, state_capacity, input_capacity, target_capacity, setting_capacity;
   uint32_t *stream;
@@ -161,6 +161,8 @@ struct FrontendFile {
 /* scope.c */
 bool elaborator_report_once(Elaborator *elaborator, DiagnosticCode code, Span span);
 void elaborator_note_calls(Elaborator *elaborator);
+/* Counts a step of the run, which has a bound; false where the run has stopped. */
+bool elaborator_step(Elaborator *elaborator, Span span);
 /* Reports a limit and stops the run. */
 void elaborator_stop(Elaborator *elaborator, Span span, const char *message);
 const AxisLabel *scope_label(Elaborator *elaborator, Scope *scope, const char *text);

@@ -241,7 +241,7 @@ static Value evaluate_kind(Elaborator *elaborator, const Expression *expression)
 }
 
 Value expression_value(Elaborator *elaborator, const Expression *expression) {
-  if (elaborator->stopped) return value_poison(expression->span);
+  if (!elaborator_step(elaborator, expression->span)) return value_poison(expression->span);
   if (elaborator->evaluation_depth >= MAX_EVALUATION_DEPTH) {
     elaborator_stop(elaborator, expression->span, "blocks and expressions are nested too deeply");
     return value_poison(expression->span);

@@ -50,6 +50,8 @@ void parser_fail(Parser *parser, const char *expected) {
   if (parser->failed) return;
   parser->failed = true;
   const Token *token = parser_peek(parser);
+  if (token->kind == TOKEN_END && parser->end_reported) return;
+  parser->end_reported = token->kind == TOKEN_END;
   const char *found = token_kind_text(token->kind);
   if (token->kind == TOKEN_NAME || token->kind == TOKEN_INTEGER || token->kind == TOKEN_REAL)
     found = arena_format(parser->arena, "'%.*s'", (int)token->length, parser->text + token->start);

@@ -14,6 +14,7 @@ typedef struct Parser {
   uint32_t brackets; /* open ( and [: in them a line's end means nothing */
   uint32_t depth;    /* of nesting, at most PARSER_MAX_DEPTH */
   bool failed;       /* a mistake in this statement was reported */
+  bool end_reported; /* something is missing at the end of the file: said once */
   bool paths_wait;   /* `@` belongs to the statement, not to a call: initial values */
 } Parser;
 

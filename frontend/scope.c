@@ -30,6 +30,12 @@ void elaborator_stop(Elaborator *elaborator, Span span, const char *message) {
   elaborator->stopped = true;
 }
 
+bool elaborator_step(Elaborator *elaborator, Span span) {
+  if (++elaborator->steps > MAX_STEPS)
+    elaborator_stop(elaborator, span, "the model takes more than 2000000 steps to unroll");
+  return !elaborator->stopped;
+}
+
 const AxisLabel *scope_label(Elaborator *elaborator, Scope *scope, const char *text) {
   for (size_t i = 0; i < scope->label_count; i++)
     if (!strcmp(scope->label[i]->text, text)) return scope->label[i];
