@@ -127,7 +127,9 @@ START_TEST(dumps_and_reports) {
   ck_assert_str_eq(text.data, "dead simplify differentiate simplify dead spectral-split unwindow-split separate-outputs ");
   ck_assert_uint_eq(report->pass[0].nodes_before, graph->node_count);
   ck_assert_uint_lt(report->pass[0].nodes_after, report->pass[0].nodes_before);
-  ck_assert_uint_eq(report->pass[pipeline_length() - 1].nodes_after, after->node_count);
+  uint32_t last = pipeline_length() - 1;
+  while (!report->pass[last].ran) last--;
+  ck_assert_uint_eq(report->pass[last].nodes_after, after->node_count);
   for (uint32_t k = 0; k < pipeline_length(); k++) ck_assert_double_ge(report->pass[k].seconds, 0);
   ck_assert_ptr_null(report->running);
 }
