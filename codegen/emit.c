@@ -293,3 +293,54 @@ void emit_store_vector(Emitter *e, LLVMValueRef value, LLVMValueRef pointer, LLV
   LLVMBuildCall2(e->builder, session_intrinsic_type(s, INTRINSIC_MASKED_STORE, overloads, 2),
                  session_intrinsic(s, INTRINSIC_MASKED_STORE, overloads, 2), arguments, 4, "");
 }
+
+/* Lanes first .. first + count - 1. */
+static LLVMValueRef take_lanes(Emitter *e, LLVMValueRef vector, int first, int count) {
+  LLVMValueRef order[64];
+  for (int k = 0; k < count; k++) order[k] = emit_i32(e, first + k);
+  LLVMValueRef poison = LLVMGetPoison(LLVMTypeOf(vector));
+  return LLVMBuildShuffleVector(e->builder, vector, poison, LLVMConstVector(order, (unsigned)count), "");
+}
+
+static void store_constant_count(Emitter *e, LLVMValueRef value, LLVMValueRef pointer, int count) {
+  int at = 0;
+  for (int piece = e->lanes; piece >= 1; piece /= 2) {
+    if (!(count & piece)) continue;
+    LLVMValueRef target = emit_element(e, pointer, emit_i64(e, at));
+    LLVMSetAlignment(LLVMBuildStore(e->builder, take_lanes(e, value, at, piece), target), DEFAULT_ALIGNMENT);
+    at += piece;
+  }
+}
+
+/* W lanes or, bit by bit of the count, pieces of W/2, W/4, ..., 1: what is left moves down to lane 0 after each. */
+static void store_counted(Emitter *e, LLVMValueRef value, LLVMValueRef pointer, LLVMValueRef count) {
+  LLVMTypeRef i32 = e->session->i32;
+  Branch branch;
+  LLVMValueRef all = LLVMBuildICmp(e->builder, LLVMIntEQ, count, emit_i32(e, e->lanes), "");
+  branch_begin(e, &branch, all);
+  emit_store_vector(e, value, pointer, NULL);
+  branch_end(e, &branch);
+  for (int piece = e->lanes / 2; piece >= 1; piece /= 2) {
+    LLVMValueRef bit = LLVMBuildAnd(e->builder, count, emit_i32(e, piece), "");
+    LLVMValueRef has = LLVMBuildICmp(e->builder, LLVMIntNE, bit, LLVMConstNull(i32), "");
+    LLVMValueRef low = take_lanes(e, value, 0, piece);
+    branch_begin(e, &branch, has);
+    LLVMSetAlignment(LLVMBuildStore(e->builder, low, pointer), DEFAULT_ALIGNMENT);
+    branch_end(e, &branch);
+    if (piece == 1) break;
+    value = LLVMBuildSelect(e->builder, has, take_lanes(e, value, piece, piece), low, "");
+    pointer = emit_element(e, pointer, LLVMBuildZExt(e->builder, bit, e->session->i64, ""));
+  }
+}
+
+void emit_store_first(Emitter *e, LLVMValueRef value, LLVMValueRef pointer, LLVMValueRef count) {
+  if (e->session->target.has_masked_store) {
+    LLVMValueRef lanes = emit_lane_numbers(e);
+    LLVMValueRef mask = LLVMBuildICmp(e->builder, LLVMIntSLT, lanes, emit_splat(e, count), "lanes");
+    emit_store_vector(e, value, pointer, mask);
+  } else if (LLVMIsAConstantInt(count)) {
+    store_constant_count(e, value, pointer, (int)LLVMConstIntGetSExtValue(count));
+  } else {
+    store_counted(e, value, pointer, count);
+  }
+}

@@ -93,6 +93,8 @@ LLVMValueRef emit_load_scalar(Emitter *e, LLVMValueRef pointer);
 LLVMValueRef emit_load_vector(Emitter *e, LLVMValueRef pointer, LLVMValueRef mask);
 void emit_store_scalar(Emitter *e, LLVMValueRef value, LLVMValueRef pointer);
 void emit_store_vector(Emitter *e, LLVMValueRef value, LLVMValueRef pointer, LLVMValueRef mask);
+/* Stores the first `count` (i32, 0 .. W) lanes: what a masked store means, as fast as the target can. */
+void emit_store_first(Emitter *e, LLVMValueRef value, LLVMValueRef pointer, LLVMValueRef count);
 LLVMValueRef emit_alloca(Emitter *e, LLVMTypeRef type, uint64_t count, unsigned alignment); /* in the entry block */
 
 /* --- loops --------------------------------------------------------------------------------------------------- */
@@ -131,6 +133,7 @@ typedef struct Place {
   LLVMValueRef index[KERNEL_MAX_AXES]; /* i64; NULL: not in that loop yet. Of the vector axis: lane 0's */
   int vector_axis;
   LLVMValueRef mask;   /* <W x i1> of the lanes that exist, NULL: all */
+  LLVMValueRef active; /* with a mask: how many lanes exist, i32; they are the first ones */
   LLVMValueRef *value; /* by expression, NULL: not emitted */
 } Place;
 

@@ -46,10 +46,12 @@ static LLVMValueRef lane_range(Emitter *e, LLVMValueRef lower, LLVMValueRef uppe
 void place_set_vector(Emitter *e, Place *place, int axis, LLVMValueRef index, bool whole) {
   place->vector_axis = axis;
   place->index[axis] = index;
-  place->mask = NULL;
+  place->mask = place->active = NULL;
   if (whole) return;
   LLVMValueRef extent = emit_dim(e, e->kernel->axis[axis].extent);
-  place->mask = lane_range(e, NULL, LLVMBuildSub(e->builder, extent, index, "remaining"));
+  LLVMValueRef remaining = LLVMBuildSub(e->builder, extent, index, "remaining");
+  place->active = clamp_lane(e, remaining);
+  place->mask = lane_range(e, NULL, remaining);
 }
 
 void place_set_value(Place *place, uint32_t expr, LLVMValueRef value) { place->value[expr] = value; }
@@ -315,7 +317,11 @@ void emit_store_value(Emitter *e, const Place *place, const Access *access, LLVM
   value = emit_splat(e, value);
   Dim stride = vector_stride(place, access);
   if (dim_equal(stride, dim_constant(1))) {
-    emit_store_vector(e, value, emit_element(e, base, address), place->mask);
+    LLVMValueRef pointer = emit_element(e, base, address);
+    if (place->mask)
+      emit_store_first(e, value, pointer, place->active);
+    else
+      emit_store_vector(e, value, pointer, NULL);
   } else if (dim_equal(stride, dim_constant(-1))) {
     LLVMValueRef last = emit_add_i64(e, address, emit_i64(e, 1 - e->lanes));
     LLVMValueRef mask = place->mask ? reverse_lanes(e, place->mask) : NULL;

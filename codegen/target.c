@@ -176,8 +176,15 @@ bool target_find(const char *triple, const char *cpu, Arena *arena, Target *out,
     *out_message = unknown_cpu(row->architecture, triple, cpu, arena);
     return false;
   }
-  *out = (Target){row->architecture, row->name,        known->name,    known->features,
-                  known->lanes,      known->registers, known->has_fma, known->has_scalef};
+  *out = (Target){.architecture = row->architecture,
+                  .triple = row->name,
+                  .cpu = known->name,
+                  .features = known->features,
+                  .lanes = known->lanes,
+                  .registers = known->registers,
+                  .has_fma = known->has_fma,
+                  .has_scalef = known->has_scalef,
+                  .has_masked_store = known->has_scalef};
   return true;
 }
 

@@ -17,7 +17,8 @@ typedef struct Target {
   int lanes;                           /* f32 in a vector register: 16, 8 or 4 */
   int registers;                       /* vector registers */
   bool has_fma;
-  bool has_scalef; /* AVX-512 vscalefps */
+  bool has_scalef;       /* AVX-512 vscalefps */
+  bool has_masked_store; /* at the price of a store: AVX-512; AVX has a slow one, others none */
 } Target;
 
 /* Fills in `out` for a triple and CPU (NULL: this machine's, then the triple's baseline; "native" is this machine's
