@@ -30,6 +30,7 @@ static const Field FIELDS[] = {
     {"schedule.warmup_rate", FIELD_REAL, offsetof(Progress, schedule.warmup_rate)},
     {"schedule.warmup", FIELD_REAL, offsetof(Progress, schedule.warmup)},
     {"schedule.total", FIELD_REAL, offsetof(Progress, schedule.total)},
+    {"rate", FIELD_REAL, offsetof(Progress, rate)},
     {"best", FIELD_REAL, offsetof(Progress, best)},
     {"best_epoch", FIELD_SIGNED, offsetof(Progress, best_epoch)},
     {"epochs_since", FIELD_SIGNED, offsetof(Progress, epochs_since)},

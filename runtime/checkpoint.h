@@ -15,6 +15,7 @@ typedef struct Progress {
   int64_t step, epoch, step_in_epoch;
   uint64_t seed; /* key of shuffles, dropout and initial values */
   simba_schedule schedule;
+  double rate;          /* of the next step, where the caller moves it */
   double best;          /* best value of the validation loss so far */
   int64_t best_epoch;   /* -1: none yet */
   int64_t epochs_since; /* the best one; for early stopping */

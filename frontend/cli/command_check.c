@@ -1,0 +1,122 @@
+#include "options.h"
+
+#include "ir/cost.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static error_t parse_check(int key, char *argument, struct argp_state *state) {
+  CommonOptions *common = state->input;
+  switch (key) {
+    case ARGP_KEY_INIT: state->child_inputs[0] = common; return 0;
+    case ARGP_KEY_ARG: return common_positional(common, argument, state);
+    case ARGP_KEY_END:
+      if (!common->model_path) argp_error(state, "which model file?");
+      return 0;
+    default: return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static void print_tensors(Text *text, const char *kind, const ModelTensor *tensors, uint32_t count,
+                          const Graph *graph) {
+  for (uint32_t k = 0; k < count; k++) {
+    text_print(text, "  %-9s %-28s ", kind, tensors[k].name);
+    text_shape(text, &tensors[k].shape, graph->symbol);
+    text_puts(text, "\n");
+  }
+}
+
+static void print_outputs(Text *text, const Graph *graph) {
+  static const char *const kinds[] = {"output", "loss", "metric"};
+  for (uint32_t k = 0; k < graph->output_count; k++) {
+    const Output *output = &graph->output[k];
+    if (output->kind > OUTPUT_METRIC) continue;
+    text_print(text, "  %-9s %-28s ", kinds[output->kind], output->name);
+    text_shape(text, graph_shape(graph, output->node), graph->symbol);
+    text_puts(text, "\n");
+  }
+}
+
+static void print_parameters(Text *text, const char *kind, const ModelParameter *parameters, uint32_t count,
+                             const Graph *graph) {
+  for (uint32_t k = 0; k < count; k++) {
+    text_print(text, "  %-9s %-44s ", kind, parameters[k].path);
+    text_shape(text, &parameters[k].shape, graph->symbol);
+    text_puts(text, "\n");
+  }
+}
+
+static void print_settings(Text *text, const Model *model) {
+  for (uint32_t k = 0; k < model->setting_count; k++) {
+    const ModelSetting *setting = &model->setting[k];
+    text_print(text, "  %-9s %-28s %s", "set", setting->name, setting->text);
+    for (uint32_t a = 0; a < setting->allowed_count; a++) {
+      text_print(text, "%s%s", a ? ", " : " in [", setting->allowed[a]);
+    }
+    text_puts(text, setting->allowed_count ? "]\n" : "\n");
+  }
+}
+
+/* Multiply-adds of products in the forward pass, for a batch of 1. */
+static double product_macs(const Graph *graph) {
+  const int64_t symbols[SYMBOL_MAX] = {1};
+  double total = 0;
+  for (NodeId id = 1; id <= graph->node_count; id++) {
+    if (graph_op(graph, id) == OP_CONTRACT) total += node_cost(graph, id, symbols).multiplies;
+  }
+  return total;
+}
+
+static void print_model(Text *text, const CommonOptions *common, const Model *model) {
+  int64_t parameters = 0, states = 0;
+  for (uint32_t k = 0; k < model->parameter_count; k++) parameters += model->parameter[k].count;
+  for (uint32_t k = 0; k < model->state_count; k++) states += model->state[k].count;
+  text_print(text, "%s: %s is sound\n", common->model_path, model->name);
+  print_settings(text, model);
+  print_tensors(text, "input", model->input, model->input_count, model->graph);
+  print_tensors(text, "target", model->target, model->target_count, model->graph);
+  print_outputs(text, model->graph);
+  text_print(text, "  %u parameters, %lld numbers (%.1f KB)\n", model->parameter_count, (long long)parameters,
+             (double)parameters * 4 / 1024);
+  if (model->state_count) text_print(text, "  %u states, %lld numbers\n", model->state_count, (long long)states);
+  if (common->verbose) {
+    print_parameters(text, "param", model->parameter, model->parameter_count, model->graph);
+    print_parameters(text, "state", model->state, model->state_count, model->graph);
+  }
+  text_print(text, "  %.3g million multiply-adds in products, forward, batch 1; %u operations\n",
+             product_macs(model->graph) * 1e-6, model->graph->node_count);
+}
+
+static int check_model(CommonOptions *common) {
+  Compiler *compiler = NULL;
+  Model *trained;
+  simba_error error = {0};
+  simba_status status = compiler_open(common->model_path, &common->compiler, &compiler, &error);
+  if (status == SIMBA_OK) status = compiler_model(compiler, true, &trained, &error);
+  report_diagnostics(common, compiler);
+  if (status == SIMBA_OK && !common->quiet) {
+    Text text = text_begin(common->arena);
+    print_model(&text, common, compiler->infer);
+    fputs(text.data, stdout);
+  }
+  report_times(common, compiler);
+  int code = report_failure(status, &error);
+  compiler_close(compiler);
+  return code;
+}
+
+int command_check(int argc, char **argv) {
+  static const struct argp_child children[] = {{&common_argp, 0, 0, 10}, {0}};
+  static const struct argp parser = {.parser = parse_check,
+                                     .args_doc = "MODEL",
+                                     .doc = "Check a model: types, shapes, parameters, cost.\v"
+                                            "Example:\n"
+                                            "  simbac check examples/forecaster.simba --set d_model=256 -v\n",
+                                     .children = children};
+  CommonOptions common;
+  common_begin(&common);
+  argp_parse(&parser, argc, argv, 0, NULL, &common);
+  int code = check_model(&common);
+  common_end(&common);
+  return code;
+}

@@ -1,0 +1,200 @@
+#include "options.h"
+
+#include "frontend/driver/training_run.h"
+#include "runtime/metrics.h"
+
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum { KEY_DATA = 0x100, KEY_OUT, KEY_RESUME, KEY_EPOCHS, KEY_SEED, KEY_INIT, KEY_FREEZE };
+enum { MAX_FREEZE = 64 };
+
+typedef struct TrainOptions {
+  CommonOptions common;
+  TrainingOptions run;
+  const char *freeze[MAX_FREEZE];
+  bool terminal;
+  double drawn; /* when the bar was last drawn */
+} TrainOptions;
+
+static volatile sig_atomic_t stop_asked;
+
+static void ask_to_stop(int signal) {
+  (void)signal;
+  stop_asked = 1;
+}
+
+static const struct argp_option train_options[] = {
+    {"data", KEY_DATA, "SERIES.csv", 0, "The series: a header, one column a channel, a date column is skipped", 1},
+    {"out", KEY_OUT, "DIR", 0, "Where checkpoint, best weights, metrics and pictures go", 1},
+    {"resume", KEY_RESUME, 0, 0, "Continue the run in DIR; the bits are those of a run that was never interrupted", 1},
+    {"epochs", KEY_EPOCHS, "N", 0, "In place of the recipe's", 1},
+    {"seed", KEY_SEED, "N", 0, "Of initial weights, order and dropout, in place of the recipe's", 1},
+    {"init", KEY_INIT, "W.safetensors", 0, "Begin with these weights", 1},
+    {"freeze", KEY_FREEZE, "GLOB", 0, "Do not train parameters whose path matches; may be repeated", 1},
+    {0},
+};
+
+static error_t parse_train(int key, char *argument, struct argp_state *state) {
+  TrainOptions *options = state->input;
+  switch (key) {
+    case ARGP_KEY_INIT: state->child_inputs[0] = &options->common; return 0;
+    case KEY_DATA: options->run.forecast.data_path = argument; return 0;
+    case KEY_OUT: options->run.folder = argument; return 0;
+    case KEY_RESUME: options->run.resume = true; return 0;
+    case KEY_EPOCHS: options->run.epochs = option_integer("--epochs", argument, 1, 1000000, state); return 0;
+    case KEY_SEED:
+      options->run.forecast.seed = (uint64_t)option_integer("--seed", argument, 0, INT64_MAX, state);
+      options->run.forecast.seed_given = true;
+      return 0;
+    case KEY_INIT: options->run.initial_weights = argument; return 0;
+    case KEY_FREEZE:
+      if (options->run.freeze_count == MAX_FREEZE) argp_error(state, "at most %d --freeze", MAX_FREEZE);
+      options->freeze[options->run.freeze_count++] = argument;
+      return 0;
+    case ARGP_KEY_ARG: return common_positional(&options->common, argument, state);
+    case ARGP_KEY_END:
+      if (!options->common.model_path) argp_error(state, "which model file?");
+      if (!options->run.forecast.data_path) argp_error(state, "--data says what to train on");
+      if (!options->run.folder) argp_error(state, "--out says where results go");
+      return 0;
+    default: return ARGP_ERR_UNKNOWN;
+  }
+}
+
+/* ---- Showing ---- */
+
+static void show_compiled(void *context, const Forecast *forecast) {
+  TrainOptions *options = context;
+  const Series *series = forecast->series;
+  report_diagnostics(&options->common, forecast->compiler);
+  report_times(&options->common, forecast->compiler);
+  if (options->common.quiet) return;
+  for (size_t k = 0; k < series->warning_count; k++) fprintf(stderr, "warning: %s\n", series->warning[k]);
+  double compile = 0;
+  for (uint32_t k = 0; k < forecast->compiler->phase_count; k++) compile += forecast->compiler->phase[k].seconds;
+  const Model *model = forecast->model->model;
+  fprintf(stderr, "%s: %lld rows of %lld channels; %lld / %lld / %lld windows to train, validate, test (%s)\n",
+          series->path, (long long)series->rows, (long long)series->channels,
+          (long long)series_window_count(series, SPLIT_TRAIN), (long long)series_window_count(series, SPLIT_VALIDATION),
+          (long long)series_window_count(series, SPLIT_TEST), series->protocol);
+  int64_t parameters = 0;
+  for (uint32_t k = 0; k < model->parameter_count; k++) parameters += model->parameter[k].count;
+  fprintf(stderr, "%s: %lld parameters, compiled in %.2f s\n", model->name, (long long)parameters, compile);
+}
+
+static int terminal_width(void) {
+  struct winsize size;
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20) return size.ws_col;
+  return 80;
+}
+
+static void draw_bar(TrainOptions *options, const TrainingEvent *event) {
+  double now = clock_seconds();
+  if (event->kind == TRAINING_STEP && now - options->drawn < 0.1) return;
+  options->drawn = now;
+  Estimate estimate = progress_estimate(event->first_step, event->step, event->steps, event->seconds);
+  char left[32], tail[160];
+  duration_text(estimate.seconds_left, left, sizeof left);
+  snprintf(tail, sizeof tail, " %lld/%lld  loss %.4f  lr %.1e  %.1f steps/s  %s left", (long long)event->step,
+           (long long)event->steps, event->loss, event->rate, estimate.rate, left);
+  char head[40];
+  snprintf(head, sizeof head, "epoch %lld/%lld ", (long long)event->epoch + 1, (long long)event->epochs);
+  int room = terminal_width() - 1 - (int)strlen(head) - (int)strlen(tail) - 2;
+  if (room > 40) room = 40;
+  fprintf(stderr, "\r\033[K%s", head);
+  if (room >= 5) {
+    int done = (int)((double)room * (double)event->step / (double)event->steps);
+    fputc('[', stderr);
+    for (int k = 0; k < room; k++) fputc(k < done ? '#' : '.', stderr);
+    fputc(']', stderr);
+  }
+  fprintf(stderr, "%s%s", tail, event->kind == TRAINING_VALIDATING ? "  validating" : "");
+  fflush(stderr);
+}
+
+static void show_event(void *context, const TrainingEvent *event) {
+  TrainOptions *options = context;
+  if (options->common.quiet) return;
+  if (event->kind == TRAINING_STEP || event->kind == TRAINING_VALIDATING) {
+    if (options->terminal) draw_bar(options, event);
+    return;
+  }
+  if (options->terminal) fputs("\r\033[K", stderr);
+  if (event->kind == TRAINING_STARTED && event->first_step > 0) {
+    fprintf(stderr, "resuming at step %lld of %lld\n", (long long)event->step, (long long)event->steps);
+  } else if (event->kind == TRAINING_EPOCH) {
+    Estimate estimate = progress_estimate(event->first_step, event->step, event->steps, event->seconds);
+    char left[32];
+    duration_text(estimate.seconds_left, left, sizeof left);
+    fprintf(stderr, "epoch %lld/%lld  train %.4f  validation %.4f%s  %.1f steps/s  %s left\n",
+            (long long)event->epoch + 1, (long long)event->epochs, event->loss, event->validation->loss,
+            event->best ? " (best)" : "", estimate.rate, left);
+  } else if (event->kind == TRAINING_STOPPED_EARLY) {
+    fputs("no progress on the validation split: stopped early\n", stderr);
+  }
+}
+
+static void show_result(const TrainOptions *options, const TrainingResult *result) {
+  if (options->common.quiet) return;
+  char seconds[32];
+  duration_text(result->seconds, seconds, sizeof seconds);
+  fprintf(stderr, "done: %lld steps in %s; best epoch %lld, validation %.4f\n", (long long)result->steps, seconds,
+          (long long)result->best_epoch + 1, result->best.loss);
+  fprintf(stderr, "best weights in %s/weights.safetensors, loss curve in %s\n", options->run.folder, result->picture);
+}
+
+static void catch_signals(void) {
+  struct sigaction action = {.sa_handler = ask_to_stop, .sa_flags = SA_RESETHAND | SA_RESTART};
+  sigaction(SIGINT, &action, NULL); /* a second one ends the process at once: files are atomic */
+  sigaction(SIGTERM, &action, NULL);
+}
+
+static int train_model(TrainOptions *options) {
+  TrainingOptions *run = &options->run;
+  run->forecast.model_path = options->common.model_path;
+  run->forecast.compiler = options->common.compiler;
+  run->freeze = options->freeze;
+  run->stop = &stop_asked;
+  run->on_event = show_event;
+  run->on_compiled = show_compiled;
+  run->context = options;
+  options->terminal = isatty(STDERR_FILENO);
+  catch_signals();
+  Forecast forecast;
+  TrainingResult result;
+  simba_error error = {0};
+  simba_status status = training_run(run, &forecast, &result, &error);
+  if (options->terminal && !options->common.quiet) fputs("\r\033[K", stderr);
+  if (status == SIMBA_OK) show_result(options, &result);
+  else if (status == SIMBA_MODEL_ERROR) report_diagnostics(&options->common, forecast.compiler);
+  int code;
+  if (status == SIMBA_INTERRUPTED) {
+    fprintf(stderr, "%s\nto go on: the same command with --resume\n", error.message);
+    code = EXIT_STOPPED;
+  } else {
+    code = report_failure(status, &error);
+  }
+  forecast_close(&forecast);
+  return code;
+}
+
+int command_train(int argc, char **argv) {
+  static const struct argp_child children[] = {{&common_argp, 0, 0, 10}, {0}};
+  static const struct argp parser = {
+      .options = train_options,
+      .parser = parse_train,
+      .args_doc = "MODEL",
+      .doc = "Train a model on a series by its recipe. Ctrl-C saves everything and says how to go on.\v"
+             "Example:\n"
+             "  simbac train examples/forecaster.simba --data examples/data/seattle-hourly.csv --out run\n",
+      .children = children};
+  TrainOptions options = {0};
+  common_begin(&options.common);
+  argp_parse(&parser, argc, argv, 0, NULL, &options);
+  int code = train_model(&options);
+  common_end(&options.common);
+  return code;
+}

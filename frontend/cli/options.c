@@ -1,0 +1,140 @@
+#include "options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { KEY_THREADS = 0x200, KEY_PASSES, KEY_NO_PASS, KEY_TIME, KEY_MODEL, KEY_KERNELS, KEY_EXPLAIN, KEY_DIAGNOSTICS, KEY_VERIFY };
+
+static const struct argp_option common_options[] = {
+    {0, 0, 0, 0, "Every command:", 10},
+    {"set", 's', "NAME=VALUE", 0, "Set a static parameter of the model, or recipe.NAME; may be repeated", 0},
+    {"model", KEY_MODEL, "NAME", 0, "Which model of the file (default: the last one)", 0},
+    {"threads", KEY_THREADS, "N", 0, "Threads to use (default: one a processor); results do not depend on it", 0},
+    {"kernels", KEY_KERNELS, "own|library", 0, "Products and transforms by simbac's kernels (default) or by OpenBLAS and FFTW", 0},
+    {"passes", KEY_PASSES, "LIST", 0, "Run only these optional passes, separated by commas", 0},
+    {"no-pass", KEY_NO_PASS, "NAME", 0, "Skip a pass; may be repeated", 0},
+    {"verify", KEY_VERIFY, 0, 0, "Verify the graph after every pass and LLVM's modules", 0},
+    {"explain", KEY_EXPLAIN, 0, 0, "Say why passes did not apply", 0},
+    {"time", KEY_TIME, 0, 0, "Say how long each phase and pass took", 0},
+    {"diagnostics", KEY_DIAGNOSTICS, "human|json", 0, "How mistakes in the model are written", 0},
+    {"quiet", 'q', 0, 0, "Say nothing but results and errors", 0},
+    {"verbose", 'v', 0, 0, "Say more", 0},
+    {0},
+};
+
+static void add_setting(CommonOptions *common, const char *text, struct argp_state *state) {
+  const char *equals = strchr(text, '=');
+  if (!equals || equals == text) argp_error(state, "--set takes NAME=VALUE, not '%s'", text);
+  if (!equals) return;
+  CompilerOptions *options = &common->compiler;
+  common->setting = arena_grow(common->arena, common->setting, options->setting_count, &common->setting_capacity,
+                               sizeof *common->setting);
+  common->setting[options->setting_count++] = (simba_setting){
+      arena_text(common->arena, text, (size_t)(equals - text)), arena_text(common->arena, equals + 1, strlen(equals + 1))};
+  options->setting = common->setting;
+}
+
+static void add_passes(CommonOptions *common, const char *list) {
+  CompilerOptions *options = &common->compiler;
+  char *copy = arena_text(common->arena, list, strlen(list)), *rest = NULL;
+  for (char *name = strtok_r(copy, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
+    common->only = arena_grow(common->arena, common->only, options->only_count, &common->only_capacity,
+                              sizeof *common->only);
+    common->only[options->only_count++] = name;
+  }
+  if (!common->only) common->only = ARENA_ARRAY(common->arena, const char *, 1); /* an empty list: none */
+  options->only = common->only;
+}
+
+static error_t parse_common(int key, char *argument, struct argp_state *state) {
+  CommonOptions *common = state->input;
+  CompilerOptions *options = &common->compiler;
+  switch (key) {
+    case 's': add_setting(common, argument, state); return 0;
+    case KEY_MODEL: options->model_name = argument; return 0;
+    case KEY_THREADS: options->threads = (int32_t)option_integer("--threads", argument, 1, 1024, state); return 0;
+    case KEY_PASSES: add_passes(common, argument); return 0;
+    case KEY_NO_PASS:
+      common->skip = arena_grow(common->arena, common->skip, options->skip_count, &common->skip_capacity,
+                                sizeof *common->skip);
+      common->skip[options->skip_count++] = argument;
+      options->skip = common->skip;
+      return 0;
+    case KEY_VERIFY: options->verify = true; return 0;
+    case KEY_TIME: common->time = true; return 0;
+    case KEY_EXPLAIN: common->explain = options->explain = true; return 0;
+    case KEY_KERNELS:
+      if (strcmp(argument, "own") && strcmp(argument, "library")) {
+        argp_error(state, "--kernels is own or library, not '%s'", argument);
+      }
+      options->library_kernels = !strcmp(argument, "library");
+      return 0;
+    case KEY_DIAGNOSTICS:
+      if (strcmp(argument, "human") && strcmp(argument, "json")) {
+        argp_error(state, "--diagnostics is human or json, not '%s'", argument);
+      }
+      common->style = strcmp(argument, "json") ? DIAGNOSTIC_HUMAN : DIAGNOSTIC_JSON;
+      return 0;
+    case 'q': common->quiet = true; return 0;
+    case 'v': common->verbose = true; return 0;
+    default: return ARGP_ERR_UNKNOWN;
+  }
+}
+
+const struct argp common_argp = {.options = common_options, .parser = parse_common};
+
+void common_begin(CommonOptions *common) {
+  *common = (CommonOptions){.arena = arena_create(), .style = DIAGNOSTIC_HUMAN};
+}
+
+void common_end(CommonOptions *common) { arena_destroy(common->arena); }
+
+error_t common_positional(CommonOptions *common, char *argument, struct argp_state *state) {
+  if (common->model_path) argp_error(state, "one model file, please: '%s' is a second one", argument);
+  common->model_path = argument;
+  return 0;
+}
+
+int64_t option_integer(const char *option, const char *text, int64_t low, int64_t high, struct argp_state *state) {
+  char *end;
+  errno = 0;
+  long long value = strtoll(text, &end, 10);
+  if (errno || end == text || *end || value < low || value > high) {
+    argp_error(state, "%s takes a whole number from %lld to %lld, not '%s'", option, (long long)low, (long long)high,
+               text);
+  }
+  return value;
+}
+
+int report_failure(simba_status status, const simba_error *error) {
+  if (status == SIMBA_OK) return EXIT_DONE;
+  if (status == SIMBA_BUG) {
+    fprintf(stderr, "simbac: internal error: %s\nThis is a bug in simbac, not in your input.\n", error->message);
+    return EXIT_OUR_BUG;
+  }
+  /* Diagnostics have been written already; their error has no message of its own. */
+  if (error->message[0]) fprintf(stderr, "simbac: error: %s\n", error->message);
+  switch (status) {
+    case SIMBA_MODEL_ERROR:
+    case SIMBA_DATA_ERROR:
+    case SIMBA_INVALID_ARGUMENT: return EXIT_WRONG_INPUT;
+    case SIMBA_INTERRUPTED: return EXIT_STOPPED;
+    default: return EXIT_RUN_FAILED;
+  }
+}
+
+void report_diagnostics(const CommonOptions *common, const Compiler *compiler) {
+  if (!compiler) return;
+  Text text = text_begin(common->arena);
+  diagnostics_render(compiler->diagnostics, common->style, isatty(STDERR_FILENO), &text);
+  fputs(text.data, stderr);
+}
+
+void report_times(const CommonOptions *common, const Compiler *compiler) {
+  if (!common->time || !compiler) return;
+  for (uint32_t k = 0; k < compiler->phase_count; k++) {
+    fprintf(stderr, "%9.2f ms  %s\n", compiler->phase[k].seconds * 1e3, compiler->phase[k].name);
+  }
+}

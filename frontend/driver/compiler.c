@@ -1,0 +1,270 @@
+#include "compiler.h"
+
+#include "codegen_library.h"
+#include "ir/guard.h"
+#include "passes/lower.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+double clock_seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+void compiler_add_phase(Compiler *compiler, const char *name, double seconds) {
+  if (compiler->phase_count < COMPILER_MAX_PHASES) {
+    compiler->phase[compiler->phase_count++] = (Phase){name, seconds};
+  }
+}
+
+/* Diagnostics speak for themselves, so their status has no message. */
+static simba_status diagnosed(simba_error *error) { return error_set(error, SIMBA_MODEL_ERROR, "%s", ""); }
+
+static simba_status unwound(const Guard *guard, simba_error *error) {
+  if (guard->kind == GUARD_OUT_OF_MEMORY) return error_set_memory(error, "compiling");
+  return error_set(error, SIMBA_BUG, "%s", guard->message);
+}
+
+simba_status codegen_status(CodegenStatus result, const char *message, simba_error *error) {
+  if (!message) message = "the code generator failed";
+  switch (result) {
+    case CODEGEN_OK: return SIMBA_OK;
+    case CODEGEN_USER_ERROR: return error_set(error, SIMBA_INVALID_ARGUMENT, "%s", message);
+    case CODEGEN_OUT_OF_MEMORY: return error_set_memory(error, "generating code");
+    case CODEGEN_BUG: break;
+  }
+  return error_set(error, SIMBA_BUG, "%s", message);
+}
+
+/* ---- Opening: text to model ---- */
+
+static const FrontendSetting *frontend_settings(Compiler *compiler) {
+  const CompilerOptions *options = &compiler->options;
+  FrontendSetting *settings = ARENA_ARRAY(compiler->arena, FrontendSetting, options->setting_count + 1);
+  for (uint32_t k = 0; k < options->setting_count; k++) {
+    settings[k] = (FrontendSetting){options->setting[k].name, options->setting[k].value};
+  }
+  return settings;
+}
+
+static Model *elaborate(Compiler *compiler, bool training) {
+  FrontendOptions options = {.setting = frontend_settings(compiler),
+                             .setting_count = compiler->options.setting_count,
+                             .model = compiler->options.model_name,
+                             .training = training};
+  double start = clock_seconds();
+  Model *model = frontend_elaborate(compiler->file, compiler->arena, compiler->diagnostics, &options);
+  compiler_add_phase(compiler, training ? "elaborate for training" : "elaborate", clock_seconds() - start);
+  return model;
+}
+
+static simba_status open_file(Compiler *compiler, const char *text, size_t length, simba_error *error) {
+  Guard guard;
+  if (!guard_enter(&guard)) return unwound(&guard, error);
+  double start = clock_seconds();
+  compiler->file = text ? frontend_parse(compiler->arena, compiler->diagnostics, compiler->path, text, length)
+                        : frontend_parse_file(compiler->arena, compiler->diagnostics, compiler->path);
+  compiler_add_phase(compiler, "parse", clock_seconds() - start);
+  if (compiler->file) compiler->infer = elaborate(compiler, false);
+  guard_leave(&guard);
+  return compiler->infer ? SIMBA_OK : diagnosed(error);
+}
+
+static simba_status open_compiler(const char *path, const char *text, size_t length, const CompilerOptions *options,
+                                  Compiler **out_compiler, simba_error *error) {
+  static const CompilerOptions nothing;
+  Guard guard;
+  if (!guard_enter(&guard)) return unwound(&guard, error);
+  Arena *arena = arena_create();
+  Compiler *compiler = ARENA_NEW(arena, Compiler);
+  compiler->arena = arena;
+  compiler->diagnostics = diagnostics_create(arena);
+  compiler->options = options ? *options : nothing;
+  compiler->path = arena_text(arena, path, strlen(path));
+  compiler->explain = text_begin(arena);
+  guard_leave(&guard);
+  *out_compiler = compiler; /* also where it fails: the diagnostics are in it */
+  return open_file(compiler, text, length, error);
+}
+
+simba_status compiler_open(const char *path, const CompilerOptions *options, Compiler **out_compiler,
+                           simba_error *error) {
+  if (access(path, R_OK) != 0) return error_set(error, SIMBA_DATA_ERROR, "%s: there is no such file, or it cannot be read", path);
+  return open_compiler(path, NULL, 0, options, out_compiler, error);
+}
+
+simba_status compiler_open_text(const char *name, const char *text, size_t length, const CompilerOptions *options,
+                                Compiler **out_compiler, simba_error *error) {
+  return open_compiler(name, text, length, options, out_compiler, error);
+}
+
+void compiler_close(Compiler *compiler) {
+  if (!compiler) return;
+  for (uint32_t k = 0; k < compiler->step_count; k++) compiler->step[k]->api->unload(compiler->step[k]->image);
+  arena_destroy(compiler->arena);
+}
+
+simba_status compiler_model(Compiler *compiler, bool training, Model **out_model, simba_error *error) {
+  if (training && !compiler->train) {
+    Guard guard;
+    if (!guard_enter(&guard)) return unwound(&guard, error);
+    compiler->train = elaborate(compiler, true);
+    guard_leave(&guard);
+    if (!compiler->train) return diagnosed(error);
+  }
+  *out_model = training ? compiler->train : compiler->infer;
+  return SIMBA_OK;
+}
+
+/* ---- Model to graph to program ---- */
+
+/* The graph with only those outputs that were asked for; shares the nodes. */
+static const Graph *select_outputs(Compiler *compiler, const Graph *graph, const StepRequest *request) {
+  Graph *selected = ARENA_NEW(compiler->arena, Graph);
+  *selected = *graph;
+  selected->output = ARENA_ARRAY(compiler->arena, Output, graph->output_count + 1);
+  selected->output_count = 0;
+  for (uint32_t k = 0; k < graph->output_count; k++) {
+    OutputKind kind = graph->output[k].kind;
+    bool wanted = (kind == OUTPUT_VALUE && request->values) || (kind == OUTPUT_METRIC && request->metrics) ||
+                  (kind == OUTPUT_LOSS && (request->loss || request->differentiate)) ||
+                  (kind == OUTPUT_STATE && request->training);
+    if (wanted) selected->output[selected->output_count++] = graph->output[k];
+  }
+  return selected;
+}
+
+static const char *pass_phase(Compiler *compiler, uint32_t position) {
+  return arena_format(compiler->arena, "pass %s", pipeline_pass(position)->name);
+}
+
+static simba_status check_request(const Graph *graph, const StepRequest *request, const char *path,
+                                  simba_error *error) {
+  if (!request->differentiate || request->differentiate->cotangent_count) return SIMBA_OK;
+  for (uint32_t k = 0; k < graph->output_count; k++) {
+    if (graph->output[k].kind == OUTPUT_LOSS) return SIMBA_OK;
+  }
+  return error_set(error, SIMBA_INVALID_ARGUMENT, "%s: the model '%s' has no loss to differentiate", path, graph->name);
+}
+
+/* Where one of our passes fails on a graph: the graph that replays it is written beside, and its name said. */
+static void save_replay(Compiler *compiler, const PipelineReport *report, simba_error *error) {
+  Guard guard;
+  if (!report || !report->before || !guard_enter(&guard)) return;
+  Text text = text_begin(compiler->arena);
+  graph_print(report->before, &text);
+  guard_leave(&guard);
+  FILE *file = fopen("simbac-bug.ir", "w");
+  if (!file) return;
+  fputs(text.data, file);
+  if (fclose(file) == 0) {
+    error_prefix(error, SIMBA_BUG, "in pass '%s' (the graph before it is in simbac-bug.ir): ",
+                 report->running ? report->running : "?");
+  }
+}
+
+simba_status compiler_graph(Compiler *compiler, const StepRequest *request, const Graph **out_graph,
+                            simba_error *error) {
+  Model *model;
+  simba_status status = compiler_model(compiler, request->training, &model, error);
+  if (status == SIMBA_OK) status = check_request(model->graph, request, compiler->path, error);
+  if (status != SIMBA_OK) return status;
+  PipelineReport *volatile report = NULL;
+  Guard guard;
+  if (!guard_enter(&guard)) {
+    status = unwound(&guard, error);
+    if (status == SIMBA_BUG) save_replay(compiler, report, error);
+    return status;
+  }
+  const CompilerOptions *from = &compiler->options;
+  PipelineOptions options = {.only = from->only,
+                             .only_count = from->only_count,
+                             .skip = from->skip,
+                             .skip_count = from->skip_count,
+                             .verify = from->verify,
+                             .dump = from->dump,
+                             .dump_user = from->dump_user,
+                             .explain = from->explain ? &compiler->explain : NULL,
+                             .differentiate = request->differentiate};
+  const char *message;
+  if (!pipeline_check(&options, compiler->arena, &message)) {
+    guard_leave(&guard);
+    return error_set(error, SIMBA_INVALID_ARGUMENT, "%s", message);
+  }
+  report = pipeline_report_create(compiler->arena);
+  *out_graph = pipeline_run(select_outputs(compiler, model->graph, request), compiler->arena, &options, report);
+  for (uint32_t k = 0; k < pipeline_length(); k++) {
+    if (report->pass[k].ran) compiler_add_phase(compiler, pass_phase(compiler, k), report->pass[k].seconds);
+  }
+  guard_leave(&guard);
+  return SIMBA_OK;
+}
+
+simba_status compiler_program(Compiler *compiler, const Graph *graph, const Program **out_program,
+                              simba_error *error) {
+  Guard guard;
+  if (!guard_enter(&guard)) return unwound(&guard, error);
+  double start = clock_seconds();
+  LowerOptions options = {.explain = compiler->options.explain ? &compiler->explain : NULL};
+  *out_program = program_build(graph, compiler->arena, &options);
+  compiler_add_phase(compiler, "fuse, lower, schedule and plan", clock_seconds() - start);
+  guard_leave(&guard);
+  return SIMBA_OK;
+}
+
+/* ---- Program to code ---- */
+
+CodegenOptions compiler_codegen_options(const Compiler *compiler) {
+  return (CodegenOptions){.library_kernels = compiler->options.library_kernels,
+                          .verify = compiler->options.verify,
+                          .threads = compiler->options.threads};
+}
+
+simba_status compiler_step(Compiler *compiler, const Program *program, CompiledStep **out_step, simba_error *error) {
+  double start = clock_seconds();
+  const CodegenApi *api;
+  simba_status status = codegen_library(&api, error);
+  if (status != SIMBA_OK) return status;
+  compiler_add_phase(compiler, "load the code generator", clock_seconds() - start);
+  ASSERT(compiler->step_count < sizeof compiler->step / sizeof *compiler->step);
+
+  CodegenOptions options = compiler_codegen_options(compiler);
+  CodegenObjects *objects = ARENA_NEW(compiler->arena, CodegenObjects);
+  const char *message = NULL;
+  start = clock_seconds();
+  status = codegen_status(api->compile(program, "simbac_step", &options, compiler->arena, objects, &message), message,
+                          error);
+  if (status != SIMBA_OK) return status;
+  compiler_add_phase(compiler, arena_format(compiler->arena, "compile %u kernels", objects->times.kernels),
+                     clock_seconds() - start);
+
+  CompiledStep *step = ARENA_NEW(compiler->arena, CompiledStep);
+  step->api = api;
+  step->program = program;
+  step->scratch_bytes = objects->scratch_bytes;
+  start = clock_seconds();
+  status = codegen_status(api->load(objects, "simbac_step", compiler->arena, &step->image, &step->prepare, &step->run,
+                                    &message),
+                          message, error);
+  if (status != SIMBA_OK) return status;
+  compiler_add_phase(compiler, "load code", clock_seconds() - start);
+  compiler->step[compiler->step_count++] = step;
+  *out_step = step;
+  return SIMBA_OK;
+}
+
+simba_status syntax_dump(const char *path, Arena *arena, Diagnostics *diagnostics, bool dot, Text *out,
+                         simba_error *error) {
+  if (access(path, R_OK) != 0) return error_set(error, SIMBA_DATA_ERROR, "%s: there is no such file, or it cannot be read", path);
+  Guard guard;
+  if (!guard_enter(&guard)) return unwound(&guard, error);
+  FrontendFile *file = frontend_parse_file(arena, diagnostics, path);
+  if (file) frontend_print_ast(file, dot, out);
+  guard_leave(&guard);
+  return file ? SIMBA_OK : diagnosed(error);
+}

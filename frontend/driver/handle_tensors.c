@@ -1,0 +1,280 @@
+#include "handle.h"
+
+#include "runtime/safetensors.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- What a model has ---- */
+
+typedef struct Entry {
+  const char *name;
+  const Shape *shape;
+} Entry;
+
+static const Output *nth_output(const Graph *graph, OutputKind kind, size_t index, size_t *out_count) {
+  const Output *found = NULL;
+  *out_count = 0;
+  for (uint32_t k = 0; k < graph->output_count; k++) {
+    if (graph->output[k].kind != kind) continue;
+    if (*out_count == index) found = &graph->output[k];
+    ++*out_count;
+  }
+  return found;
+}
+
+/* The entry, with a NULL name where the index is out of range. */
+static Entry model_entry(const simba_model *handle, simba_tensor_kind kind, size_t index, size_t *out_count) {
+  const Model *model = handle->model;
+  const ModelTensor *tensors = kind == SIMBA_INPUT ? model->input : model->target;
+  const WeightBlock *block = kind == SIMBA_PARAMETER ? &handle->parameters : &handle->states;
+  const Output *output;
+  switch (kind) {
+    case SIMBA_INPUT:
+    case SIMBA_TARGET:
+      *out_count = kind == SIMBA_INPUT ? model->input_count : model->target_count;
+      return index < *out_count ? (Entry){tensors[index].name, &tensors[index].shape} : (Entry){0};
+    case SIMBA_OUTPUT:
+    case SIMBA_METRIC:
+      output = nth_output(model->graph, kind == SIMBA_OUTPUT ? OUTPUT_VALUE : OUTPUT_METRIC, index, out_count);
+      return output ? (Entry){output->name, graph_shape(model->graph, output->node)} : (Entry){0};
+    case SIMBA_PARAMETER:
+    case SIMBA_STATE:
+      *out_count = block->count;
+      return index < block->count ? (Entry){block->info[index].path, &block->info[index].shape} : (Entry){0};
+  }
+  *out_count = 0;
+  return (Entry){0};
+}
+
+size_t simba_model_count(const simba_model *model, simba_tensor_kind kind) {
+  size_t count;
+  model_entry(model, kind, 0, &count);
+  return count;
+}
+
+simba_status simba_model_tensor(simba_model *model, simba_tensor_kind kind, size_t index,
+                                simba_tensor_info *out_info) {
+  error_clear(&model->error);
+  size_t count;
+  Entry entry = model_entry(model, kind, index, &count);
+  if (!entry.name) {
+    return error_set(&model->error, SIMBA_INVALID_ARGUMENT, "index %zu is out of range, there are %zu", index, count);
+  }
+  *out_info = (simba_tensor_info){.name = entry.name, .rank = entry.shape->rank};
+  for (int32_t d = 0; d < entry.shape->rank; d++) {
+    Dim dim = entry.shape->dim[d];
+    out_info->shape[d] = dim_is_constant(dim) ? dim.factor : -1;
+  }
+  return SIMBA_OK;
+}
+
+simba_status simba_model_find(simba_model *model, simba_tensor_kind kind, const char *name, size_t *out_index) {
+  error_clear(&model->error);
+  size_t count = simba_model_count(model, kind);
+  const char **names = memory_allocate(count + 1, sizeof *names);
+  if (!names) return error_set_memory(&model->error, "a search");
+  size_t found = count;
+  for (size_t k = 0; k < count; k++) {
+    size_t ignored;
+    names[k] = model_entry(model, kind, k, &ignored).name;
+    if (!strcmp(names[k], name)) found = k;
+  }
+  const char *nearest = found == count ? text_nearest(name, names, count) : NULL;
+  free(names);
+  if (found < count) {
+    *out_index = found;
+    return SIMBA_OK;
+  }
+  return error_set(&model->error, SIMBA_INVALID_ARGUMENT, "there is no '%s'%s%s%s", name,
+                   nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+}
+
+size_t simba_model_elements(const simba_model *model, simba_tensor_kind kind, size_t index, int64_t batch) {
+  size_t ignored;
+  Entry entry = model_entry(model, kind, index, &ignored);
+  if (!entry.name || batch < 1) return 0;
+  Binding binding = {.shape = *entry.shape};
+  return (size_t)binding_count(&binding, batch);
+}
+
+static simba_status find_block(simba_model *model, simba_tensor_kind kind, size_t index, size_t count,
+                               float **out_values) {
+  WeightBlock *block = kind == SIMBA_PARAMETER ? &model->parameters : &model->states;
+  if ((kind != SIMBA_PARAMETER && kind != SIMBA_STATE) || index >= block->count) {
+    return error_set(&model->error, SIMBA_INVALID_ARGUMENT, "there is no parameter or state %zu", index);
+  }
+  if ((size_t)block->info[index].count != count) {
+    return error_set(&model->error, SIMBA_INVALID_ARGUMENT, "'%s' has %lld elements, not %zu", block->info[index].path,
+                     (long long)block->info[index].count, count);
+  }
+  *out_values = block->values + block->offset[index];
+  return SIMBA_OK;
+}
+
+simba_status simba_model_set(simba_model *model, simba_tensor_kind kind, size_t index, const float *values,
+                             size_t count) {
+  float *to;
+  error_clear(&model->error);
+  simba_status status = find_block(model, kind, index, count, &to);
+  if (status != SIMBA_OK) return status;
+  memcpy(to, values, count * sizeof *to);
+  model->prepared = false;
+  return SIMBA_OK;
+}
+
+simba_status simba_model_get(simba_model *model, simba_tensor_kind kind, size_t index, float *out_values,
+                             size_t count) {
+  float *from;
+  error_clear(&model->error);
+  simba_status status = find_block(model, kind, index, count, &from);
+  if (status == SIMBA_OK) memcpy(out_values, from, count * sizeof *from);
+  return status;
+}
+
+/* ---- Files ---- */
+
+static void describe(const WeightBlock *block, uint32_t index, Tensor *out_tensor) {
+  const ModelParameter *info = &block->info[index];
+  *out_tensor = (Tensor){.name = info->path, .type = TENSOR_F32, .rank = info->shape.rank};
+  for (int32_t d = 0; d < info->shape.rank; d++) out_tensor->shape[d] = info->shape.dim[d].factor;
+  out_tensor->bytes = block->values + block->offset[index];
+}
+
+static bool is_known(const simba_model *model, const char *name) {
+  const WeightBlock *blocks[] = {&model->parameters, &model->states};
+  for (int b = 0; b < 2; b++) {
+    for (uint32_t k = 0; k < blocks[b]->count; k++) {
+      if (!strcmp(blocks[b]->info[k].path, name)) return true;
+    }
+  }
+  return false;
+}
+
+/* Every tensor of the model must be in the file and every tensor of the file in the model: all are named. */
+static simba_status compare_names(const simba_model *model, const TensorFile *file, simba_error *error) {
+  const WeightBlock *blocks[] = {&model->parameters, &model->states};
+  char list[1200] = "";
+  int found = 0;
+  size_t used = 0;
+  for (int b = 0; b < 2; b++) {
+    for (uint32_t k = 0; k < blocks[b]->count; k++) {
+      if (tensor_file_find(file, blocks[b]->info[k].path)) continue;
+      int length = snprintf(list + used, sizeof list - used, "%s'%s' is missing", found++ ? ", " : "", blocks[b]->info[k].path);
+      if (length > 0 && used + (size_t)length < sizeof list) used += (size_t)length;
+    }
+  }
+  for (size_t k = 0; k < file->count; k++) {
+    if (is_known(model, file->tensor[k].name)) continue;
+    int length = snprintf(list + used, sizeof list - used, "%s'%s' is no parameter of the model", found++ ? ", " : "", file->tensor[k].name);
+    if (length > 0 && used + (size_t)length < sizeof list) used += (size_t)length;
+  }
+  if (!found) return SIMBA_OK;
+  return error_set(error, SIMBA_DATA_ERROR, "%s: these weights are not of this model: %s", file->path, list);
+}
+
+static simba_status read_block(WeightBlock *block, const TensorFile *file, float *values, simba_error *error) {
+  simba_status status = SIMBA_OK;
+  for (uint32_t k = 0; status == SIMBA_OK && k < block->count; k++) {
+    Tensor tensor;
+    describe(block, k, &tensor);
+    status = tensor_file_read(file, tensor.name, tensor.rank, tensor.shape, values + block->offset[k], error);
+  }
+  return status;
+}
+
+static simba_status load_weights(simba_model *model, const TensorFile *file, simba_error *error) {
+  float *parameters = memory_allocate_aligned((size_t)model->parameters.size + 16, sizeof(float));
+  float *states = memory_allocate_aligned((size_t)model->states.size + 16, sizeof(float));
+  simba_status status = parameters && states ? SIMBA_OK : error_set_memory(error, "weights");
+  if (status == SIMBA_OK) status = compare_names(model, file, error);
+  if (status == SIMBA_OK) status = read_block(&model->parameters, file, parameters, error);
+  if (status == SIMBA_OK) status = read_block(&model->states, file, states, error);
+  if (status == SIMBA_OK) { /* executions point into the blocks, so values move, not pointers */
+    memcpy(model->parameters.values, parameters, (size_t)model->parameters.size * sizeof(float));
+    memcpy(model->states.values, states, (size_t)model->states.size * sizeof(float));
+    model->prepared = false;
+  }
+  free(parameters);
+  free(states);
+  return status;
+}
+
+simba_status simba_model_load_weights(simba_model *model, const char *path) {
+  TensorFile *file;
+  error_clear(&model->error);
+  simba_status status = tensor_file_open(path, &file, &model->error);
+  if (status != SIMBA_OK) return status;
+  status = load_weights(model, file, &model->error);
+  tensor_file_close(file);
+  return status;
+}
+
+simba_status simba_model_save_weights(simba_model *model, const char *path) {
+  error_clear(&model->error);
+  size_t count;
+  CheckpointTensor *tensors = model_checkpoint_tensors(model, NULL, NULL, NULL, &count);
+  if (!tensors) return error_set_memory(&model->error, "weights");
+  simba_status status = checkpoint_write_weights(path, tensors, count, false, &model->error);
+  free(tensors);
+  return status;
+}
+
+CheckpointTensor *model_checkpoint_tensors(simba_model *model, simba_trainer *trainer, float *best_parameters,
+                                           float *best_states, size_t *out_count) {
+  size_t count = model->parameters.count + model->states.count;
+  CheckpointTensor *tensors = memory_allocate(count + 1, sizeof *tensors);
+  if (!tensors) return NULL;
+  for (size_t k = 0; k < count; k++) {
+    bool parameter = k < model->parameters.count;
+    const WeightBlock *block = parameter ? &model->parameters : &model->states;
+    uint32_t index = (uint32_t)(parameter ? k : k - model->parameters.count);
+    float *best = parameter ? best_parameters : best_states;
+    int64_t offset = block->offset[index];
+    Tensor tensor;
+    describe(block, index, &tensor);
+    tensors[k] = (CheckpointTensor){.name = tensor.name, .rank = tensor.rank, .parameter = parameter};
+    memcpy(tensors[k].shape, tensor.shape, sizeof tensor.shape);
+    tensors[k].value = block->values + offset;
+    if (parameter && trainer) {
+      tensors[k].first_moment = optimizer_first_moment(trainer->optimizer) + offset;
+      tensors[k].second_moment = optimizer_second_moment(trainer->optimizer) + offset;
+    }
+    if (best) tensors[k].best = best + offset;
+  }
+  *out_count = count;
+  return tensors;
+}
+
+simba_status simba_trainer_save(simba_trainer *trainer, const char *path) {
+  error_clear(&trainer->error);
+  size_t count;
+  CheckpointTensor *tensors = model_checkpoint_tensors(trainer->model, trainer, NULL, NULL, &count);
+  if (!tensors) return error_set_memory(&trainer->error, "a checkpoint");
+  Progress progress = {.step = simba_trainer_steps(trainer),
+                       .seed = trainer->seed,
+                       .schedule = trainer->schedule,
+                       .rate = trainer->rate,
+                       .best_epoch = -1};
+  simba_status status = checkpoint_save(path, simba_model_name(trainer->model), tensors, count, &progress, &trainer->error);
+  free(tensors);
+  return status;
+}
+
+simba_status simba_trainer_load(simba_trainer *trainer, const char *path) {
+  error_clear(&trainer->error);
+  size_t count;
+  CheckpointTensor *tensors = model_checkpoint_tensors(trainer->model, trainer, NULL, NULL, &count);
+  if (!tensors) return error_set_memory(&trainer->error, "a checkpoint");
+  Progress progress;
+  simba_status status = checkpoint_load(path, simba_model_name(trainer->model), tensors, count, &progress, &trainer->error);
+  free(tensors);
+  if (status != SIMBA_OK) return status;
+  optimizer_set_steps(trainer->optimizer, progress.step);
+  trainer->seed = progress.seed;
+  trainer->schedule = progress.schedule;
+  trainer->rate = progress.rate;
+  trainer->model->prepared = false;
+  return SIMBA_OK;
+}

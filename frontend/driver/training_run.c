@@ -1,0 +1,408 @@
+#include "training_run.h"
+
+#include "chart.h"
+#include "runtime/file.h"
+#include "runtime/metrics.h"
+#include "runtime/random.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const double CHECKPOINT_SECONDS = 30;
+enum { LOSS_LINES_PER_EPOCH = 40, FINGERPRINT_SIZE = 160 };
+
+typedef struct Run {
+  const TrainingOptions *options;
+  Forecast *forecast;
+  simba_trainer *trainer;
+  const Recipe *recipe;
+  Progress progress;
+  int64_t epochs, steps_per_epoch, windows, batch;
+  int64_t first_step;   /* of this process */
+  double start, saved;  /* clock */
+  float *x, *y;         /* a batch */
+  int64_t *order;       /* the windows of this epoch, shuffled */
+  float *best_parameters, *best_states;
+  CheckpointTensor *tensors, *tensors_with_best;
+  size_t tensor_count;
+  char *checkpoint_path, *weights_path, *metrics_path, *picture_path;
+  char fingerprint[FINGERPRINT_SIZE];
+} Run;
+
+/* ---- What a run is ---- */
+
+/* FNV-1a, 64 bits: tells runs apart, no protection against malice. */
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size) {
+  const unsigned char *at = bytes;
+  for (size_t k = 0; k < size; k++) hash = (hash ^ at[k]) * 0x100000001b3u;
+  return hash;
+}
+
+static uint64_t hash_text(uint64_t hash, const char *text) { return hash_bytes(hash, text, strlen(text) + 1); }
+
+/* Everything that decides the numbers: the model's graph, settings, recipe, data, seed. */
+static void make_fingerprint(Run *run) {
+  const Model *model = run->forecast->model->model;
+  const Series *series = run->forecast->series;
+  Text text = text_begin(run->forecast->compiler->arena);
+  graph_print(model->graph, &text);
+  uint64_t of_model = hash_bytes(0xcbf29ce484222325u, text.data, text.length);
+  for (uint32_t k = 0; k < model->setting_count; k++) {
+    of_model = hash_text(hash_text(of_model, model->setting[k].name), model->setting[k].text);
+  }
+  uint64_t of_data = hash_bytes(0xcbf29ce484222325u, series->values,
+                                (size_t)(series->rows * series->channels) * sizeof *series->values);
+  uint64_t of_recipe = hash_bytes(0xcbf29ce484222325u, &run->epochs, sizeof run->epochs);
+  const double numbers[] = {run->recipe->lr, run->recipe->beta1, run->recipe->beta2, run->recipe->epsilon,
+                            run->recipe->weight_decay, (double)run->recipe->decay_matrices, run->recipe->warmup,
+                            run->recipe->warmup_lr, run->recipe->lr_min, (double)run->recipe->schedule_each,
+                            (double)run->recipe->batch, run->recipe->clip, (double)run->recipe->patience};
+  of_recipe = hash_bytes(of_recipe, numbers, sizeof numbers);
+  snprintf(run->fingerprint, sizeof run->fingerprint, "model %016llx data %016llx recipe %016llx seed %llu",
+           (unsigned long long)of_model, (unsigned long long)of_data, (unsigned long long)of_recipe,
+           (unsigned long long)run->forecast->seed);
+}
+
+static char *path_in(const char *folder, const char *name) {
+  char *path = NULL;
+  return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
+}
+
+static simba_status allocate_run(Run *run, simba_error *error) {
+  const Forecast *forecast = run->forecast;
+  simba_model *model = forecast->model;
+  const char *folder = run->options->folder;
+  run->checkpoint_path = path_in(folder, "checkpoint.safetensors");
+  run->weights_path = path_in(folder, "weights.safetensors");
+  run->metrics_path = path_in(folder, "metrics.jsonl");
+  run->picture_path = path_in(folder, "loss.png");
+  size_t x_size = (size_t)(run->batch * forecast->lookback * forecast->channels);
+  size_t y_size = (size_t)(run->batch * forecast->horizon * forecast->channels);
+  run->x = memory_allocate_aligned(x_size + 16, sizeof *run->x);
+  run->y = memory_allocate_aligned(y_size + 16, sizeof *run->y);
+  run->order = memory_allocate((size_t)run->windows, sizeof *run->order);
+  run->best_parameters = memory_allocate_aligned((size_t)model->parameters.size + 16, sizeof(float));
+  run->best_states = memory_allocate_aligned((size_t)model->states.size + 16, sizeof(float));
+  run->tensors = model_checkpoint_tensors(model, run->trainer, NULL, NULL, &run->tensor_count);
+  run->tensors_with_best = model_checkpoint_tensors(model, run->trainer, run->best_parameters, run->best_states,
+                                                    &run->tensor_count);
+  bool all = run->checkpoint_path && run->weights_path && run->metrics_path && run->picture_path && run->x && run->y &&
+             run->order && run->best_parameters && run->best_states && run->tensors && run->tensors_with_best;
+  return all ? SIMBA_OK : error_set_memory(error, "training");
+}
+
+static void release_run(Run *run) {
+  simba_trainer_destroy(run->trainer);
+  free(run->x);
+  free(run->y);
+  free(run->order);
+  free(run->best_parameters);
+  free(run->best_states);
+  free(run->tensors);
+  free(run->tensors_with_best);
+  free(run->checkpoint_path);
+  free(run->weights_path);
+  free(run->metrics_path);
+  free(run->picture_path);
+}
+
+/* ---- Files ---- */
+
+static simba_status save_checkpoint(Run *run, simba_error *error) {
+  bool best = run->progress.best_epoch >= 0;
+  run->saved = clock_seconds();
+  return checkpoint_save(run->checkpoint_path, run->fingerprint, best ? run->tensors_with_best : run->tensors,
+                         run->tensor_count, &run->progress, error);
+}
+
+static simba_status write_best_weights(Run *run, simba_error *error) {
+  return checkpoint_write_weights(run->weights_path, run->tensors_with_best, run->tensor_count, true, error);
+}
+
+/* ---- Beginning ---- */
+
+static simba_status resume_run(Run *run, simba_error *error) {
+  Progress peek;
+  simba_status status = checkpoint_load_progress(run->checkpoint_path, &peek, error);
+  if (status != SIMBA_OK) return status;
+  CheckpointTensor *tensors = peek.best_epoch >= 0 ? run->tensors_with_best : run->tensors;
+  status = checkpoint_load(run->checkpoint_path, run->fingerprint, tensors, run->tensor_count, &run->progress, error);
+  if (status != SIMBA_OK) return status;
+  optimizer_set_steps(run->trainer->optimizer, run->progress.step);
+  run->forecast->model->prepared = false;
+  if (run->progress.best_epoch >= 0) status = write_best_weights(run, error);
+  if (status == SIMBA_OK) status = metrics_cut(run->metrics_path, run->progress.step, error);
+  return status;
+}
+
+static simba_status begin_run(Run *run, simba_error *error) {
+  simba_status status = folder_create(run->options->folder, error);
+  if (status != SIMBA_OK) return status;
+  if (run->options->resume) return resume_run(run, error);
+  if (access(run->checkpoint_path, F_OK) == 0) {
+    return error_set(error, SIMBA_INVALID_ARGUMENT,
+                     "%s holds a run already: --resume continues it, another --out begins a new one",
+                     run->options->folder);
+  }
+  if (run->options->initial_weights) {
+    status = simba_model_load_weights(run->forecast->model, run->options->initial_weights);
+    if (status != SIMBA_OK) return error_set(error, status, "%s", simba_model_message(run->forecast->model));
+  }
+  run->progress = (Progress){.seed = run->forecast->seed, .schedule = run->trainer->schedule, .best = INFINITY,
+                             .best_epoch = -1};
+  status = metrics_cut(run->metrics_path, -1, error); /* what an older run may have left */
+  return status == SIMBA_OK ? save_checkpoint(run, error) : status;
+}
+
+/* ---- Running ---- */
+
+static TrainingEvent event_of(const Run *run, int kind) {
+  TrainingEvent event = {.step = run->progress.step,
+                         .steps = run->epochs * run->steps_per_epoch,
+                         .first_step = run->first_step,
+                         .epoch = run->progress.epoch,
+                         .epochs = run->epochs,
+                         .seconds = clock_seconds() - run->start,
+                         .rate = run->trainer->rate};
+  event.kind = kind;
+  if (run->progress.sample_count) event.loss = run->progress.loss_sum / (double)run->progress.sample_count;
+  return event;
+}
+
+static void tell(const Run *run, const TrainingEvent *event) {
+  if (run->options->on_event) run->options->on_event(run->options->context, event);
+}
+
+static bool stop_asked(const Run *run) { return run->options->stop && *run->options->stop; }
+
+static simba_status stopped(Run *run, simba_error *error) {
+  simba_status status = save_checkpoint(run, error);
+  if (status != SIMBA_OK) return status;
+  return error_set(error, SIMBA_INTERRUPTED, "interrupted at step %lld; everything is saved in %s",
+                   (long long)run->progress.step, run->checkpoint_path);
+}
+
+static double rate_at(const Run *run) {
+  double epoch = (double)run->progress.epoch;
+  bool each_epoch = run->recipe->schedule_each == 1;
+  double within = (double)run->progress.step_in_epoch / (double)run->steps_per_epoch;
+  return simba_schedule_rate(&run->trainer->schedule, each_epoch ? epoch : epoch + within);
+}
+
+static simba_status log_step(Run *run, float loss, simba_error *error) {
+  int64_t every = run->steps_per_epoch / LOSS_LINES_PER_EPOCH;
+  if (every > 1 && run->progress.step % every) return SIMBA_OK;
+  MetricLine line = {.step = run->progress.step, .epoch = run->progress.epoch, .split = "train", .count = 2};
+  line.value[0] = (MetricValue){"loss", loss};
+  line.value[1] = (MetricValue){"lr", run->trainer->rate};
+  return metrics_append(run->metrics_path, &line, error);
+}
+
+static simba_status train_step(Run *run, simba_error *error) {
+  Progress *progress = &run->progress;
+  int64_t begin = progress->step_in_epoch * run->batch;
+  int64_t count = run->windows - begin < run->batch ? run->windows - begin : run->batch;
+  series_gather(run->forecast->series, SPLIT_TRAIN, run->order + begin, count, run->x, run->y);
+  const float *inputs[] = {run->x}, *targets[] = {run->y};
+  float loss, metrics[64];
+  simba_status status = simba_trainer_set_rate(run->trainer, rate_at(run));
+  if (status == SIMBA_OK) status = simba_trainer_step(run->trainer, count, inputs, targets, &loss, metrics);
+  if (status != SIMBA_OK) return error_set(error, status, "%s", simba_trainer_message(run->trainer));
+  progress->step++;
+  progress->step_in_epoch++;
+  progress->loss_sum += (double)loss * (double)count;
+  progress->sample_count += count;
+  status = log_step(run, loss, error);
+  TrainingEvent event = event_of(run, TRAINING_STEP);
+  tell(run, &event);
+  return status;
+}
+
+static bool validation_progress(void *context, int64_t done, int64_t total) {
+  const Run *run = context;
+  (void)done;
+  (void)total;
+  return !stop_asked(run);
+}
+
+static simba_status log_epoch(Run *run, const SplitScore *score, double training_loss, simba_error *error) {
+  const Model *model = run->forecast->model->model;
+  MetricLine line = {.step = run->progress.step, .epoch = run->progress.epoch, .split = "val"};
+  line.value[line.count++] = (MetricValue){"loss", score->loss};
+  uint32_t metric = 0;
+  for (uint32_t k = 0; k < model->graph->output_count && metric < score->metric_count; k++) {
+    if (model->graph->output[k].kind != OUTPUT_METRIC || line.count >= METRICS_MAX_VALUES - 1) continue;
+    line.value[line.count++] = (MetricValue){model->graph->output[k].name, score->metric[metric++]};
+  }
+  line.value[line.count++] = (MetricValue){"train_loss", training_loss};
+  return metrics_append(run->metrics_path, &line, error);
+}
+
+static void keep_best(Run *run) {
+  const simba_model *model = run->forecast->model;
+  memcpy(run->best_parameters, model->parameters.values, (size_t)model->parameters.size * sizeof(float));
+  memcpy(run->best_states, model->states.values, (size_t)model->states.size * sizeof(float));
+}
+
+/* Validates, keeps the best, moves to the next epoch. An interruption inside validation leaves the epoch's end undone:
+ * it is done again on resume. */
+static simba_status end_epoch(Run *run, SplitScore *out_best, simba_error *error) {
+  Progress *progress = &run->progress;
+  SplitScore score;
+  TrainingEvent validating = event_of(run, TRAINING_VALIDATING);
+  tell(run, &validating);
+  simba_status status = forecast_score(run->forecast, run->trainer, SPLIT_VALIDATION, run->batch, validation_progress,
+                                       run, &score, error);
+  if (status == SIMBA_INTERRUPTED) return stopped(run, error);
+  if (status != SIMBA_OK) return status;
+  TrainingEvent event = event_of(run, TRAINING_EPOCH);
+  event.validation = &score;
+  event.best = score.loss < progress->best;
+  status = log_epoch(run, &score, event.loss, error);
+  if (status != SIMBA_OK) return status;
+  if (event.best) {
+    progress->best = score.loss;
+    progress->best_epoch = progress->epoch;
+    keep_best(run);
+    *out_best = score;
+  }
+  progress->epochs_since = event.best ? 0 : progress->epochs_since + 1;
+  progress->stopped = run->recipe->patience > 0 && progress->epochs_since >= run->recipe->patience;
+  progress->epoch++;
+  progress->step_in_epoch = progress->sample_count = 0;
+  progress->loss_sum = 0;
+  status = save_checkpoint(run, error);
+  if (status == SIMBA_OK && event.best) status = write_best_weights(run, error);
+  tell(run, &event);
+  if (status == SIMBA_OK && progress->stopped) {
+    TrainingEvent early = event_of(run, TRAINING_STOPPED_EARLY);
+    tell(run, &early);
+  }
+  return status;
+}
+
+static simba_status run_epochs(Run *run, SplitScore *out_best, simba_error *error) {
+  Progress *progress = &run->progress;
+  while (progress->epoch < run->epochs && !progress->stopped) {
+    random_shuffle(run->forecast->seed, (uint64_t)progress->epoch, run->windows, run->order);
+    while (progress->step_in_epoch < run->steps_per_epoch) {
+      if (stop_asked(run)) return stopped(run, error);
+      simba_status status = train_step(run, error);
+      if (status == SIMBA_OK && clock_seconds() - run->saved > CHECKPOINT_SECONDS) status = save_checkpoint(run, error);
+      if (status != SIMBA_OK) return status;
+    }
+    if (stop_asked(run)) return stopped(run, error);
+    simba_status status = end_epoch(run, out_best, error);
+    if (status != SIMBA_OK) return status;
+  }
+  return SIMBA_OK;
+}
+
+/* ---- The picture ---- */
+
+typedef struct Curves {
+  double *x[2], *y[2]; /* training, validation */
+  size_t count[2], capacity[2];
+  double steps_per_epoch;
+  bool failed;
+} Curves;
+
+static void add_point(void *context, const MetricLine *line) {
+  Curves *curves = context;
+  int k = !strcmp(line->split, "val");
+  if (curves->failed || line->count < 1 || strcmp(line->value[0].name, "loss")) return;
+  if (curves->count[k] == curves->capacity[k]) {
+    size_t capacity = curves->capacity[k] ? 2 * curves->capacity[k] : 256;
+    double *x = realloc(curves->x[k], capacity * sizeof *x), *y = realloc(curves->y[k], capacity * sizeof *y);
+    if (x) curves->x[k] = x;
+    if (y) curves->y[k] = y;
+    curves->failed = !x || !y;
+    if (curves->failed) return;
+    curves->capacity[k] = capacity;
+  }
+  curves->x[k][curves->count[k]] = (double)line->step / curves->steps_per_epoch;
+  curves->y[k][curves->count[k]++] = line->value[0].value;
+}
+
+static simba_status draw_curves(Run *run, simba_error *error) {
+  Curves curves = {.steps_per_epoch = (double)run->steps_per_epoch};
+  simba_status status = metrics_read(run->metrics_path, add_point, &curves, error);
+  if (status == SIMBA_OK && curves.failed) status = error_set_memory(error, "the loss curve");
+  if (status == SIMBA_OK) {
+    char title[160], message[CHART_MESSAGE];
+    snprintf(title, sizeof title, "%s on %s", run->forecast->model->model->name, run->options->forecast.data_path);
+    ChartLine lines[] = {{"training", curves.x[0], curves.y[0], curves.count[0], 0, false},
+                         {"validation", curves.x[1], curves.y[1], curves.count[1], 1, false}};
+    Chart chart = {title, "epoch", "loss", lines, 2,
+                   run->progress.best_epoch >= 0 ? (double)(run->progress.best_epoch + 1) : (double)NAN};
+    if (!chart_write(&chart, 1, 1, 900, 420, run->picture_path, message)) {
+      status = error_set(error, SIMBA_IO_ERROR, "%s", message);
+    }
+  }
+  for (int k = 0; k < 2; k++) {
+    free(curves.x[k]);
+    free(curves.y[k]);
+  }
+  return status;
+}
+
+/* ---- All together ---- */
+
+static simba_status prepare_run(Run *run, simba_error *error) {
+  const TrainingOptions *options = run->options;
+  Forecast *forecast = run->forecast;
+  run->recipe = &forecast->model->model->recipe;
+  run->epochs = options->epochs ? options->epochs : run->recipe->epochs;
+  run->windows = series_window_count(forecast->series, SPLIT_TRAIN);
+  run->batch = run->recipe->batch < run->windows ? run->recipe->batch : run->windows;
+  run->steps_per_epoch = (run->windows + run->batch - 1) / run->batch;
+  simba_training training = {.size = sizeof training};
+  simba_trainer_defaults(forecast->model, &training);
+  training.seed = forecast->seed;
+  training.schedule.total = (double)run->epochs;
+  simba_status status =
+      trainer_create(forecast->model, &training, options->freeze, options->freeze_count, &run->trainer, error);
+  if (status == SIMBA_OK) status = allocate_run(run, error);
+  if (status == SIMBA_OK) make_fingerprint(run);
+  return status;
+}
+
+static simba_status run_all(Run *run, TrainingResult *result, simba_error *error) {
+  simba_status status = begin_run(run, error);
+  if (status != SIMBA_OK) return status;
+  if (run->options->on_compiled) run->options->on_compiled(run->options->context, run->forecast);
+  run->first_step = run->progress.step;
+  run->start = clock_seconds();
+  TrainingEvent event = event_of(run, TRAINING_STARTED);
+  tell(run, &event);
+  result->best.loss = run->progress.best;
+  status = run_epochs(run, &result->best, error);
+  result->epochs = run->progress.epoch;
+  result->best_epoch = run->progress.best_epoch;
+  result->steps = run->progress.step;
+  result->seconds = clock_seconds() - run->start;
+  if (status != SIMBA_OK) return status;
+  simba_model *model = run->forecast->model;
+  memcpy(model->parameters.values, run->best_parameters, (size_t)model->parameters.size * sizeof(float));
+  memcpy(model->states.values, run->best_states, (size_t)model->states.size * sizeof(float));
+  model->prepared = false;
+  snprintf(result->picture, sizeof result->picture, "%s", run->picture_path);
+  return draw_curves(run, error);
+}
+
+simba_status training_run(const TrainingOptions *options, Forecast *out_forecast, TrainingResult *out_result,
+                          simba_error *error) {
+  ForecastOptions forecast_options = options->forecast;
+  forecast_options.training = true;
+  *out_result = (TrainingResult){.best_epoch = -1};
+  simba_status status = forecast_open(&forecast_options, out_forecast, error);
+  if (status != SIMBA_OK) return status;
+  Run run = {.options = options, .forecast = out_forecast};
+  status = prepare_run(&run, error);
+  if (status == SIMBA_OK) status = run_all(&run, out_result, error);
+  release_run(&run);
+  return status;
+}

@@ -1,0 +1,53 @@
+/* `simbac train`: epochs over a series, validation, checkpoints, early stopping, pictures. All that the next step depends
+ * on is in DIR/checkpoint.safetensors, so a run that is stopped or killed at any moment goes on with the same bits.
+ *
+ *   DIR/checkpoint.safetensors  written before step 1, every half minute, after each epoch, when interrupted
+ *   DIR/weights.safetensors     the weights that were best on the validation split
+ *   DIR/metrics.jsonl           training losses and scores of each epoch
+ *   DIR/loss.png                both as curves */
+#ifndef SIMBAC_DRIVER_TRAINING_RUN_H
+#define SIMBAC_DRIVER_TRAINING_RUN_H
+
+#include "forecast_data.h"
+
+#include <signal.h>
+
+typedef struct TrainingEvent {
+  enum { TRAINING_STARTED, TRAINING_STEP, TRAINING_VALIDATING, TRAINING_EPOCH, TRAINING_STOPPED_EARLY } kind;
+  int64_t step, steps; /* of the whole run */
+  int64_t first_step;  /* where this process began */
+  int64_t epoch, epochs;
+  double seconds; /* in this process */
+  double loss;    /* mean of this epoch's steps so far; epoch: of all its steps */
+  double rate;
+  const SplitScore *validation; /* epoch */
+  bool best;                    /* epoch: the best so far */
+} TrainingEvent;
+
+typedef struct TrainingOptions {
+  ForecastOptions forecast; /* training set by training_run */
+  const char *folder;
+  bool resume;
+  int64_t epochs; /* 0: the recipe's */
+  const char *initial_weights; /* NULL: by the model's initial values */
+  const char *const *freeze;
+  size_t freeze_count;
+  const volatile sig_atomic_t *stop; /* set by a signal */
+  void (*on_event)(void *context, const TrainingEvent *event);
+  void (*on_compiled)(void *context, const Forecast *forecast); /* before the first step */
+  void *context;
+} TrainingOptions;
+
+typedef struct TrainingResult {
+  int64_t epochs, best_epoch, steps;
+  SplitScore best; /* on validation */
+  double seconds;
+  char picture[512];
+} TrainingResult;
+
+/* On return `out_forecast` is open (also on failure: its compiler has the diagnostics) and holds the best weights on
+ * success; the caller closes it. SIMBA_INTERRUPTED: everything is saved. */
+simba_status training_run(const TrainingOptions *options, Forecast *out_forecast, TrainingResult *out_result,
+                          simba_error *error);
+
+#endif

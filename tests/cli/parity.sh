@@ -1,0 +1,43 @@
+# Every golden file of the kinds that the examples of parity/ cover, forward and every gradient, through --set alone.
+. "$(dirname "$0")/common.sh"
+
+golden=$SOURCE/tests/parity
+checked=0
+parity() { # MODEL FILE [NAME=VALUE...]
+  local model=$1 file=$golden/$2.safetensors
+  shift 2
+  local settings=()
+  for setting in "$@"; do settings+=(--set "$setting"); done
+  expect 0 "$SIMBAC" run "$SOURCE/examples/parity/$model.simba" "${settings[@]}" --grad --tensors "$file" --check "$file"
+  grep -q '^ok ' out || fail "$file: nothing was compared"
+  checked=$((checked + 1))
+}
+
+parity selective_scan selective_scan_n16 D=24 N=16 L=37
+parity selective_scan selective_scan_n64 D=24 N=64 L=37
+parity selective_scan selective_scan_plain D=24 N=16 L=37 plain=true
+parity activations activations n=500
+parity mamba mamba_block d_model=24 d_state=16 L=37
+parity mamba mamba_block_n64 d_model=32 d_state=64 L=49
+parity mamba mamba_block_l1 d_model=24 d_state=64 L=1
+parity mamba mamba_block_l3 d_model=16 d_state=16 L=3
+parity mamba mamba_layer d_model=24 d_state=16 L=20 norm=true
+parity einfft einfft_n49_c64 N=49 C=64
+parity einfft einfft_n96_c32 N=96 C=32
+parity einfft einfft_n1_c64 N=1 C=64
+parity einfft einfft_n37_c32 N=37 C=32
+parity einfft einfft_n49_c64_large N=49 C=64
+parity einfft einfft_n16_c48_large N=16 C=48
+parity einfft einfft_n2_c16_large N=2 C=16
+parity mlp mlp dim=24 hidden=96 L=10
+parity forecaster forecaster_time lookback=96 horizon=24 channels=7 d_model=32 depth=2 d_state=16
+parity forecaster forecaster_time_norevin lookback=96 horizon=24 channels=7 d_model=32 depth=2 d_state=16 revin=false
+parity forecaster forecaster_inverted lookback=96 horizon=24 channels=7 d_model=32 depth=2 d_state=16 embed=inverted affine=true
+parity forecaster forecaster_patch lookback=96 horizon=24 channels=7 d_model=32 depth=1 d_state=16 embed=patch
+
+# A wrong number must not pass: the same weights through another model.
+expect 1 "$SIMBAC" run "$SOURCE/examples/parity/forecaster.simba" --set lookback=96 --set horizon=24 --set channels=7 \
+  --set d_model=32 --set depth=2 --set d_state=16 --set revin=false --grad \
+  --tensors "$golden/forecaster_time.safetensors" --check "$golden/forecaster_time.safetensors"
+says FAIL
+echo "$checked golden files agree"

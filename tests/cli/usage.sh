@@ -1,0 +1,24 @@
+# Help, usage errors and hints.
+. "$(dirname "$0")/common.sh"
+
+for command in check train eval run compile dump; do
+  expect 0 "$SIMBAC" $command --help
+  says "Example:"
+  says "simbac $command"
+  expect 2 "$SIMBAC" $command --no-such-option
+  expect 2 "$SIMBAC" $command
+done
+expect 0 "$SIMBAC" --help
+expect 0 "$SIMBAC" --version
+expect 2 "$SIMBAC"
+expect 2 "$SIMBAC" comple
+says "did you mean 'compile'"
+expect 1 "$SIMBAC" check absent.simba
+says "absent.simba"
+expect 1 "$SIMBAC" check "$SOURCE/examples/forecaster.simba" --set d_modle=64
+says "d_model"
+expect 1 "$SIMBAC" check "$SOURCE/examples/forecaster.simba" --set embed=pach
+says "patch"
+expect 2 "$SIMBAC" check "$SOURCE/examples/forecaster.simba" --set d_model
+expect 1 "$SIMBAC" dump "$SOURCE/examples/forecaster.simba" --no-pass simplfy
+says "simplify"
