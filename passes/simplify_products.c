@@ -48,7 +48,7 @@ NodeId simplify_reduce_of_broadcast(const Candidate *candidate) {
   const Node *node = candidate->node, *broadcast = candidate_operand(candidate, 0);
   const Attribute *reduced = &node->attribute[REDUCE_AXES], *axes = &broadcast->attribute[BROADCAST_AXES];
   Shape shape = broadcast->shape;
-  int64_t inner[SHAPE_MAX_RANK], repeated[SHAPE_MAX_RANK], result_axes[SHAPE_MAX_RANK] = {0};
+  int64_t inner[SHAPE_MAX_RANK] = {0}, repeated[SHAPE_MAX_RANK], result_axes[SHAPE_MAX_RANK] = {0};
   uint32_t inner_count = 0, repeated_count = 0, result_count = 0;
   int64_t place = 0, x_axis = 0; /* of axis k in the result, and in x */
   for (int32_t k = 0; k < shape.rank; k++) {

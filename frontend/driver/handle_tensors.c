@@ -2,7 +2,6 @@
 
 #include "runtime/safetensors.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,7 +114,7 @@ static simba_status find_block(simba_model *model, simba_tensor_kind kind, size_
 
 simba_status simba_model_set(simba_model *model, simba_tensor_kind kind, size_t index, const float *values,
                              size_t count) {
-  float *to;
+  float *to = NULL;
   error_clear(&model->error);
   simba_status status = find_block(model, kind, index, count, &to);
   if (status != SIMBA_OK) return status;
@@ -126,7 +125,7 @@ simba_status simba_model_set(simba_model *model, simba_tensor_kind kind, size_t 
 
 simba_status simba_model_get(simba_model *model, simba_tensor_kind kind, size_t index, float *out_values,
                              size_t count) {
-  float *from;
+  float *from = NULL;
   error_clear(&model->error);
   simba_status status = find_block(model, kind, index, count, &from);
   if (status == SIMBA_OK) memcpy(out_values, from, count * sizeof *from);
@@ -142,72 +141,14 @@ static void describe(const WeightBlock *block, uint32_t index, Tensor *out_tenso
   out_tensor->bytes = block->values + block->offset[index];
 }
 
-static bool is_known(const simba_model *model, const char *name) {
-  const WeightBlock *blocks[] = {&model->parameters, &model->states};
-  for (int b = 0; b < 2; b++) {
-    for (uint32_t k = 0; k < blocks[b]->count; k++) {
-      if (!strcmp(blocks[b]->info[k].path, name)) return true;
-    }
-  }
-  return false;
-}
-
-/* Every tensor of the model must be in the file and every tensor of the file in the model: all are named. */
-static simba_status compare_names(const simba_model *model, const TensorFile *file, simba_error *error) {
-  const WeightBlock *blocks[] = {&model->parameters, &model->states};
-  char list[1200] = "";
-  int found = 0;
-  size_t used = 0;
-  for (int b = 0; b < 2; b++) {
-    for (uint32_t k = 0; k < blocks[b]->count; k++) {
-      if (tensor_file_find(file, blocks[b]->info[k].path)) continue;
-      int length = snprintf(list + used, sizeof list - used, "%s'%s' is missing", found++ ? ", " : "", blocks[b]->info[k].path);
-      if (length > 0 && used + (size_t)length < sizeof list) used += (size_t)length;
-    }
-  }
-  for (size_t k = 0; k < file->count; k++) {
-    if (is_known(model, file->tensor[k].name)) continue;
-    int length = snprintf(list + used, sizeof list - used, "%s'%s' is no parameter of the model", found++ ? ", " : "", file->tensor[k].name);
-    if (length > 0 && used + (size_t)length < sizeof list) used += (size_t)length;
-  }
-  if (!found) return SIMBA_OK;
-  return error_set(error, SIMBA_DATA_ERROR, "%s: these weights are not of this model: %s", file->path, list);
-}
-
-static simba_status read_block(WeightBlock *block, const TensorFile *file, float *values, simba_error *error) {
-  simba_status status = SIMBA_OK;
-  for (uint32_t k = 0; status == SIMBA_OK && k < block->count; k++) {
-    Tensor tensor;
-    describe(block, k, &tensor);
-    status = tensor_file_read(file, tensor.name, tensor.rank, tensor.shape, values + block->offset[k], error);
-  }
-  return status;
-}
-
-static simba_status load_weights(simba_model *model, const TensorFile *file, simba_error *error) {
-  float *parameters = memory_allocate_aligned((size_t)model->parameters.size + 16, sizeof(float));
-  float *states = memory_allocate_aligned((size_t)model->states.size + 16, sizeof(float));
-  simba_status status = parameters && states ? SIMBA_OK : error_set_memory(error, "weights");
-  if (status == SIMBA_OK) status = compare_names(model, file, error);
-  if (status == SIMBA_OK) status = read_block(&model->parameters, file, parameters, error);
-  if (status == SIMBA_OK) status = read_block(&model->states, file, states, error);
-  if (status == SIMBA_OK) { /* executions point into the blocks, so values move, not pointers */
-    memcpy(model->parameters.values, parameters, (size_t)model->parameters.size * sizeof(float));
-    memcpy(model->states.values, states, (size_t)model->states.size * sizeof(float));
-    model->prepared = false;
-  }
-  free(parameters);
-  free(states);
-  return status;
-}
-
 simba_status simba_model_load_weights(simba_model *model, const char *path) {
-  TensorFile *file;
   error_clear(&model->error);
-  simba_status status = tensor_file_open(path, &file, &model->error);
-  if (status != SIMBA_OK) return status;
-  status = load_weights(model, file, &model->error);
-  tensor_file_close(file);
+  size_t count;
+  CheckpointTensor *tensors = model_checkpoint_tensors(model, NULL, NULL, NULL, &count);
+  if (!tensors) return error_set_memory(&model->error, "weights");
+  simba_status status = checkpoint_read_weights(path, tensors, count, &model->error);
+  free(tensors);
+  if (status == SIMBA_OK) model->prepared = false;
   return status;
 }
 
