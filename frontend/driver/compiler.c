@@ -237,8 +237,8 @@ simba_status compiler_step(Compiler *compiler, const Program *program, CompiledS
   CodegenObjects *objects = ARENA_NEW(compiler->arena, CodegenObjects);
   const char *message = NULL;
   start = clock_seconds();
-  status = codegen_status(api->compile(program, "simbac_step", &options, compiler->arena, objects, &message), message,
-                          error);
+  CodegenStatus result = api->compile(program, "simbac_step", &options, compiler->arena, objects, &message);
+  status = codegen_status(result, message, error);
   if (status != SIMBA_OK) return status;
   compiler_add_phase(compiler, arena_format(compiler->arena, "compile %u kernels", objects->times.kernels),
                      clock_seconds() - start);
@@ -248,9 +248,8 @@ simba_status compiler_step(Compiler *compiler, const Program *program, CompiledS
   step->program = program;
   step->scratch_bytes = objects->scratch_bytes;
   start = clock_seconds();
-  status = codegen_status(api->load(objects, "simbac_step", compiler->arena, &step->image, &step->prepare, &step->run,
-                                    &message),
-                          message, error);
+  result = api->load(objects, "simbac_step", compiler->arena, &step->image, &step->prepare, &step->run, &message);
+  status = codegen_status(result, message, error);
   if (status != SIMBA_OK) return status;
   compiler_add_phase(compiler, "load code", clock_seconds() - start);
   compiler->step[compiler->step_count++] = step;

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-uint32_t simba_interface_version(void) { return SIMBA_INTERFACE_VERSION; }
 
 /* ---- Weights ---- */
 
