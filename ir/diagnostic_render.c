@@ -107,13 +107,27 @@ static void render_line(const SourceText *text, Span span, uint32_t line, uint32
   text_print(out, "%s\n", palette->off);
 }
 
+/* A message may quote bytes of the input: none of them may control the terminal. */
+static void put_message(Text *out, const char *message) {
+  size_t rest = strlen(message);
+  while (rest) {
+    Cell cell;
+    size_t taken = cell_at(message, rest, 0, &cell);
+    text_add(out, cell.bytes, cell.length);
+    message += taken;
+    rest -= taken;
+  }
+}
+
 static void render_place(const Diagnostics *diagnostics, Span span, const Palette *palette, const char *colour,
                          const char *label, const char *message, Text *out) {
   const SourceText *text = diagnostics_source_text(diagnostics, span.source);
   uint32_t line, column;
   diagnostics_place(diagnostics, span, &line, &column);
   if (text) text_print(out, "%s%s:%u:%u:%s ", palette->strong, text->source.name, line, column, palette->off);
-  text_print(out, "%s%s:%s %s\n", colour, label, palette->off, message);
+  text_print(out, "%s%s:%s ", colour, label, palette->off);
+  put_message(out, message);
+  text_puts(out, "\n");
   if (text) render_line(text, span, line, column, palette, out);
 }
 

@@ -356,9 +356,13 @@ static const char *check_attribute(const RuleContext *context, const AttributeSp
 
 const char *shape_rule_apply(const RuleContext *context, Shape *out_shape) {
   const OpInfo *info = op_info(context->op);
-  REQUIRE(context->operand_count >= info->operands_min &&
-              (info->operands_max == OPERANDS_ANY || context->operand_count <= info->operands_max),
-          "it cannot have %u operands", context->operand_count);
+  bool too_many = info->operands_max != OPERANDS_ANY && context->operand_count > info->operands_max;
+  REQUIRE(context->operand_count >= info->operands_min && !too_many, "%u operands where it takes %s%u",
+          context->operand_count,
+          info->operands_min == info->operands_max ? ""
+          : too_many                               ? "at most "
+                                                   : "at least ",
+          too_many ? info->operands_max : info->operands_min);
   for (uint8_t k = 0; k < info->attribute_count; k++) {
     TRY(check_attribute(context, &info->attribute[k], &context->attribute[k]));
   }

@@ -19,8 +19,11 @@ static const char *verify_node(const Graph *graph, NodeId id, Arena *arena) {
   }
   if (node->cluster > graph->cluster_count) return arena_format(arena, "there is no cluster %u", node->cluster);
   bool named = node->op == OP_INPUT || node->op == OP_PARAMETER || node->op == OP_STATE;
-  if (named && graph_find_leaf(graph, node->op, node_text(node, LEAF_NAME)) != id) {
-    return arena_format(arena, "its name '%s' is there twice", node_text(node, LEAF_NAME));
+  if (!named) return NULL;
+  NodeId found = graph_find_leaf(graph, node->op, node_text(node, LEAF_NAME));
+  if (found != id) {
+    return arena_format(arena, "its name '%s' is %s", node_text(node, LEAF_NAME),
+                        found ? "there twice" : "not the one it was added with");
   }
   return NULL;
 }

@@ -12,7 +12,6 @@
 
 #include "differentiate.h"
 #include "ir/guard.h"
-#include "pipeline.h"
 #include "rebuild.h"
 
 static GradientRule *const RULES[OP_COUNT] = {

@@ -7,14 +7,13 @@
  * The graph merges nodes of one op with the same operands and attributes as they are built; this pass also gives
  * the operands of a commutative op one order, by id. Only ops whose value does not depend on the order to the last bit
  * count: add, multiply, equal. Linear. */
-#include "pipeline.h"
 #include "rebuild.h"
 
 static bool op_is_commutative(OpCode op) { return op == OP_ADD || op == OP_MULTIPLY || op == OP_EQUAL; }
 
 Graph *pass_cse(const Graph *graph, PassContext *context) {
   Graph *to = graph_create_like(context->arena, graph);
-  const bool *live = graph_find_live(graph, context->arena);
+  const bool *live = pass_find_live(graph, context);
   NodeId *map = ARENA_ARRAY(context->arena, NodeId, graph->node_count + 1);
   for (NodeId id = 1; id <= graph->node_count; id++) {
     if (!live[id]) continue;

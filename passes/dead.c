@@ -6,7 +6,6 @@
  *   output "y" %3                     output "y" %2
  *
  * The leaf that a gradient or state output names stays, whether its value is used or not. Linear. */
-#include "pipeline.h"
 #include "rebuild.h"
 
 bool *graph_find_live(const Graph *graph, Arena *arena) {
@@ -23,9 +22,19 @@ bool *graph_find_live(const Graph *graph, Arena *arena) {
   return live;
 }
 
-Graph *graph_copy_live(const Graph *graph, Arena *arena) {
+bool *pass_find_live(const Graph *graph, const PassContext *context) {
+  bool *live = graph_find_live(graph, context->arena);
+  const DifferentiateSpec *spec = context->differentiate;
+  if (!spec || !spec->zeros || context->differentiated) return live;
+  for (NodeId id = 1; id <= graph->node_count; id++) {
+    OpCode op = graph_op(graph, id);
+    if ((op == OP_PARAMETER && spec->parameters) || (op == OP_INPUT && spec->inputs)) live[id] = true;
+  }
+  return live;
+}
+
+static Graph *copy_nodes(const Graph *graph, Arena *arena, const bool *live) {
   Graph *to = graph_create_like(arena, graph);
-  const bool *live = graph_find_live(graph, arena);
   NodeId *map = ARENA_ARRAY(arena, NodeId, graph->node_count + 1);
   for (NodeId id = 1; id <= graph->node_count; id++) {
     if (live[id]) map[id] = graph_copy_node(to, graph, id, map);
@@ -34,4 +43,10 @@ Graph *graph_copy_live(const Graph *graph, Arena *arena) {
   return to;
 }
 
-Graph *pass_dead(const Graph *graph, PassContext *context) { return graph_copy_live(graph, context->arena); }
+Graph *graph_copy_live(const Graph *graph, Arena *arena) {
+  return copy_nodes(graph, arena, graph_find_live(graph, arena));
+}
+
+Graph *pass_dead(const Graph *graph, PassContext *context) {
+  return copy_nodes(graph, context->arena, pass_find_live(graph, context));
+}

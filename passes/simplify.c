@@ -81,7 +81,7 @@ static NodeId apply_rules(const Candidate *candidate) {
 /* One pass over the live nodes; counts the rules that matched. */
 static Graph *sweep(const Graph *graph, PassContext *context, uint32_t *out_rewrites) {
   Graph *to = graph_create_like(context->arena, graph);
-  const bool *live = graph_find_live(graph, context->arena);
+  const bool *live = pass_find_live(graph, context);
   NodeId *map = ARENA_ARRAY(context->arena, NodeId, graph->node_count + 1);
   *out_rewrites = 0;
   for (NodeId id = 1; id <= graph->node_count; id++) {

@@ -78,6 +78,22 @@ START_TEST(differentiates_whatever_is_skipped) {
 }
 END_TEST
 
+/* No pass before differentiate may lose a leaf whose gradient is wanted even where it is zero. */
+START_TEST(zeros_for_leaves_without_use) {
+  Graph *graph = example();
+  Shape shape = {1, {dim_constant(2)}};
+  graph_leaf(graph, OP_PARAMETER, "unused", &shape);
+  DifferentiateSpec spec = {.parameters = true, .zeros = true};
+  PipelineOptions options = {.differentiate = &spec};
+  const Graph *after = pipeline_run(graph, arena, &options, NULL);
+  ck_assert_ptr_nonnull(graph_find_output(after, OUTPUT_GRADIENT, "unused"));
+  spec.zeros = false;
+  after = pipeline_run(graph, arena, &options, NULL);
+  ck_assert_ptr_null(graph_find_output(after, OUTPUT_GRADIENT, "unused"));
+  ck_assert_uint_eq(graph_find_leaf(after, OP_PARAMETER, "unused"), NODE_NONE);
+}
+END_TEST
+
 START_TEST(unknown_names) {
   const char *wrong[] = {"dead", "simplfy"}, *far[] = {"quantise"}, *required[] = {"differentiate"};
   const char *message = NULL;
@@ -208,6 +224,7 @@ int main(void) {
   tcase_add_test(tests, skips);
   tcase_add_test(tests, restricts);
   tcase_add_test(tests, differentiates_whatever_is_skipped);
+  tcase_add_test(tests, zeros_for_leaves_without_use);
   tcase_add_test(tests, unknown_names);
   tcase_add_test(tests, dumps_and_reports);
   tcase_add_test(tests, explains);
