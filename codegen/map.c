@@ -217,30 +217,69 @@ static void emit_columns(Map *m, const Place *item, LLVMValueRef first, bool who
   emit_tile(m, places);
 }
 
-/* Columns begin .. end - 1 of the vector axis: whole groups, then what is left. */
-static void emit_chunk(Map *m, Place *item, LLVMValueRef tile) {
+/* The vector axis from chunk number `tile` to its end: begin .. middle in whole groups of `group`, then up to end. */
+typedef struct Chunk {
+  LLVMValueRef begin, middle, end;
+} Chunk;
+
+static Chunk emit_chunk_bounds(Map *m, LLVMValueRef tile, int64_t group) {
   Emitter *e = m->e;
-  const Kernel *kernel = e->kernel;
-  Dim extent = kernel->axis[m->plan->vector_axis].extent;
-  int64_t group = (int64_t)e->lanes * m->plan->columns;
-  LLVMValueRef begin = LLVMBuildMul(e->builder, tile, emit_i64(e, m->plan->chunk), "");
-  LLVMValueRef end = emit_add_i64(e, begin, emit_i64(e, m->plan->chunk));
-  end = emit_minimum_i64(e, end, emit_dim(e, extent));
-  LLVMValueRef size = LLVMBuildSub(e->builder, end, begin, "");
+  Dim extent = e->kernel->axis[m->plan->vector_axis].extent;
+  Chunk chunk = {.begin = LLVMBuildMul(e->builder, tile, emit_i64(e, m->plan->chunk), "")};
+  chunk.end = emit_add_i64(e, chunk.begin, emit_i64(e, m->plan->chunk));
+  chunk.end = emit_minimum_i64(e, chunk.end, emit_dim(e, extent));
+  LLVMValueRef size = LLVMBuildSub(e->builder, chunk.end, chunk.begin, "");
   LLVMValueRef rest = LLVMBuildURem(e->builder, size, emit_i64(e, group), "");
-  LLVMValueRef middle = LLVMBuildSub(e->builder, end, rest, "");
-  for (uint32_t k = 0; k < kernel->store_count; k++) emit_invariants(e, item, kernel->store[k].expr);
+  chunk.middle = LLVMBuildSub(e->builder, chunk.end, rest, "");
+  return chunk;
+}
+
+static void emit_column_loop(Map *m, const Place *item, LLVMValueRef begin, LLVMValueRef end, bool whole) {
   Loop loop;
-  if (!dim_is_constant(extent) || extent.factor >= group) {
-    loop_begin(e, &loop, begin, middle, group);
-    emit_columns(m, item, loop.index, true);
-    loop_end(e, &loop);
-  }
-  if (!dim_is_constant(extent) || extent.factor % group) {
-    loop_begin(e, &loop, middle, end, e->lanes);
-    emit_columns(m, item, loop.index, false);
-    loop_end(e, &loop);
-  }
+  loop_begin(m->e, &loop, begin, end, (int64_t)m->e->lanes * (whole ? m->plan->columns : 1));
+  emit_columns(m, item, loop.index, whole);
+  loop_end(m->e, &loop);
+}
+
+static void emit_item_invariants(Map *m, Place *item) {
+  const Kernel *kernel = m->e->kernel;
+  for (uint32_t k = 0; k < kernel->store_count; k++) emit_invariants(m->e, item, kernel->store[k].expr);
+}
+
+static void emit_chunk(Map *m, Place *item, LLVMValueRef tile) {
+  Dim extent = m->e->kernel->axis[m->plan->vector_axis].extent;
+  int64_t group = (int64_t)m->e->lanes * m->plan->columns;
+  Chunk chunk = emit_chunk_bounds(m, tile, group);
+  emit_item_invariants(m, item);
+  bool constant = dim_is_constant(extent);
+  if (!constant || extent.factor >= group) emit_column_loop(m, item, chunk.begin, chunk.middle, true);
+  if (!constant || extent.factor % group) emit_column_loop(m, item, chunk.middle, chunk.end, false);
+}
+
+/* W indices of the block axis: whole blocks, then row by row what they leave at the end of either axis. */
+static void emit_blocks(Map *m, Place *item, LLVMValueRef block_tile, LLVMValueRef tile) {
+  Emitter *e = m->e;
+  int axis = m->plan->block_axis;
+  Chunk chunk = emit_chunk_bounds(m, tile, e->lanes);
+  LLVMValueRef first = LLVMBuildMul(e->builder, block_tile, emit_i64(e, e->lanes), "");
+  LLVMValueRef last = emit_add_i64(e, first, emit_i64(e, e->lanes)), extent = emit_dim(e, e->kernel->axis[axis].extent);
+  LLVMValueRef whole = LLVMBuildICmp(e->builder, LLVMIntSLE, last, extent, "");
+  LLVMValueRef blocks_end = LLVMBuildSelect(e->builder, whole, chunk.middle, chunk.begin, "");
+  item->index[axis] = NULL;
+  emit_item_invariants(m, item);
+  Loop loop;
+  loop_begin(e, &loop, chunk.begin, blocks_end, e->lanes);
+  map_emit_block(e, m->plan, item, first, loop.index);
+  loop_end(e, &loop);
+  LLVMValueRef some = LLVMBuildICmp(e->builder, LLVMIntSLT, blocks_end, chunk.end, "");
+  LLVMValueRef rows_end = LLVMBuildSelect(e->builder, some, emit_minimum_i64(e, last, extent), first, "");
+  loop_begin(e, &loop, first, rows_end, 1);
+  Place row;
+  place_enter(e, &row, item, (AxisMask)1 << axis);
+  row.index[axis] = loop.index;
+  emit_item_invariants(m, &row);
+  emit_column_loop(m, &row, blocks_end, chunk.end, false);
+  loop_end(e, &loop);
 }
 
 static void emit_map_item(Map *m, LLVMValueRef number) {
@@ -254,6 +293,8 @@ static void emit_map_item(Map *m, LLVMValueRef number) {
     if ((m->plan->parallel >> k & 1) && (int)k != m->plan->vector_axis) item.index[k] = tile[part++];
   if (m->plan->row || m->plan->vector_axis == NO_VECTOR_AXIS)
     emit_tile(m, &item);
+  else if (m->plan->block_axis != NO_BLOCK_AXIS)
+    emit_blocks(m, &item, item.index[m->plan->block_axis], tile[part]);
   else
     emit_chunk(m, &item, tile[part]);
 }

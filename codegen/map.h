@@ -19,11 +19,14 @@ typedef struct MapPass {
   bool stores;
 } MapPass;
 
+enum { NO_BLOCK_AXIS = -1 };
+
 typedef struct MapPlan {
   AxisMask parallel, reduced;
   int vector_axis; /* NO_VECTOR_AXIS: a kernel without axes */
   bool row;        /* the vector axis is REDUCED */
   int columns;
+  int block_axis;       /* elementwise: W x W blocks with this axis are transposed in registers (map_block.c) */
   int64_t chunk;        /* COLUMN: of the vector axis in one item */
   uint32_t order_count; /* REDUCED axes, outermost first */
   int order[KERNEL_MAX_AXES];
@@ -31,6 +34,12 @@ typedef struct MapPlan {
   MapPass *pass;
   KernelWork work;
 } MapPlan;
+
+/* The part of a load that a block transposes: it lies dense along the block axis and not along the vector axis. */
+bool map_is_transposed(const MapPlan *plan, const Expr *expr);
+/* All stores of the W x W block at (block_first, vector_first), both whole; `item` has the other indices. */
+void map_emit_block(Emitter *e, const MapPlan *plan, const Place *item, LLVMValueRef block_first,
+                    LLVMValueRef vector_first);
 
 MapPlan map_plan(const Kernel *kernel, int lanes, Arena *arena);
 

@@ -139,11 +139,26 @@ static void plan_widths(const Kernel *kernel, int lanes, MapPlan *plan, Arena *a
   }
 }
 
+/* The axis that the first load with lanes far apart is dense along; bodies that would make long blocks go without. */
+static void plan_block(const Kernel *kernel, int lanes, MapPlan *plan) {
+  plan->block_axis = NO_BLOCK_AXIS;
+  if (plan->reduced || plan->vector_axis == NO_VECTOR_AXIS || kernel->expr_count > BIG_BODY) return;
+  if (extent_guess(kernel, plan->vector_axis) < lanes) return;
+  for (uint32_t k = 0; k < kernel->expr_count; k++) {
+    for (int axis = 0; axis < (int)kernel->axis_count; axis++) {
+      plan->block_axis = axis;
+      if (axis != plan->vector_axis && extent_guess(kernel, axis) >= lanes && map_is_transposed(plan, &kernel->expr[k]))
+        return;
+    }
+  }
+  plan->block_axis = NO_BLOCK_AXIS;
+}
+
 static void plan_work(const Kernel *kernel, int lanes, MapPlan *plan) {
   KernelWork *work = &plan->work;
   for (uint32_t k = 0; k < kernel->axis_count; k++) {
     if (!(plan->parallel >> k & 1) || (int)k == plan->vector_axis) continue;
-    work->part[work->part_count++] = (WorkPart){kernel->axis[k].extent, 1};
+    work->part[work->part_count++] = (WorkPart){kernel->axis[k].extent, (int)k == plan->block_axis ? lanes : 1};
   }
   if (plan->row || plan->vector_axis == NO_VECTOR_AXIS) return;
   plan->chunk = (int64_t)lanes * plan->columns;
@@ -159,6 +174,7 @@ MapPlan map_plan(const Kernel *kernel, int lanes, Arena *arena) {
   order_reduced_axes(kernel, &plan);
   plan_passes(kernel, &plan, arena);
   plan_widths(kernel, lanes, &plan, arena);
+  plan_block(kernel, lanes, &plan);
   plan_work(kernel, lanes, &plan);
   return plan;
 }

@@ -236,6 +236,33 @@ START_TEST(threads_do_not_change_code) {
 }
 END_TEST
 
+/* y[i, j] = x[j, i] + z[i, j]: blocks, and what they leave at either end. */
+START_TEST(transpositions) {
+  static const int64_t EXTENTS[][2] = {{8, 8}, {16, 16}, {33, 17}, {17, 40}, {15, 64}, {64, 3}, {100, 31}};
+  Arena *arena = arena_create();
+  KernelBench *bench = bench_create(arena);
+  for (size_t k = 0; k <= sizeof EXTENTS / sizeof *EXTENTS; k++) {
+    bool dynamic = k == sizeof EXTENTS / sizeof *EXTENTS;
+    bench->symbols[0] = 61;
+    Dim rows = dynamic ? dim_symbol(1, 1) : dim_constant(EXTENTS[k][0]);
+    int64_t columns = dynamic ? 37 : EXTENTS[k][1];
+    Kernel *kernel = kernel_begin(arena, LOWER_MAP);
+    kernel_add_axis(kernel, AXIS_PARALLEL, rows);
+    kernel_add_axis(kernel, AXIS_PARALLEL, dim_constant(columns));
+    Access x = kernel_add_slot(kernel, true), z = kernel_add_slot(kernel, true), y = kernel_add_slot(kernel, false);
+    x.stride[0] = z.stride[1] = y.stride[1] = dim_constant(1);
+    x.stride[1] = rows;
+    z.stride[0] = y.stride[0] = dim_constant(columns);
+    uint32_t a = kernel_add_load(kernel, x), b = kernel_add_load(kernel, z);
+    kernel_add_store(kernel, kernel_add_op(kernel, OP_ADD, a, b, 0), y);
+    int64_t count = dim_value(rows, bench->symbols) * columns, counts[] = {count, count, count};
+    bench_add(bench, kernel, counts, -1, 1, ULP);
+  }
+  run_and_check(bench, _i);
+  arena_destroy(arena);
+}
+END_TEST
+
 /* --- reductions ----------------------------------------------------------------------------------------------- */
 
 /* [rows, length] to [rows] (`inner`) or [length, rows] to [rows]: sum, maximum and sum of squares. */
@@ -405,6 +432,7 @@ int main(void) {
   tcase_add_loop_test(cases, threads_do_not_change_code, 0, WIDTHS);
   tcase_add_loop_test(cases, reductions_of_awkward_lengths, 0, WIDTHS);
   tcase_add_loop_test(cases, chained_reductions, 0, WIDTHS);
+  tcase_add_loop_test(cases, transpositions, 0, WIDTHS);
   tcase_add_loop_test(cases, random_numbers_and_indices, 0, WIDTHS);
   tcase_add_loop_test(cases, nothing_is_done_for_an_empty_batch, 0, WIDTHS);
 #if defined(__x86_64__)
