@@ -1,10 +1,9 @@
 /* Golden text for the language, found by scanning.
  *
- *   tests/golden/errors/<name>.simba  every line that is wrong ends with "#! E0207: part of the message", as often as it is
- *                                     reported; nothing else may be reported. With <name>.err beside it, the full
- *                                     rendering is compared too (and marks may be left out).
- *   tests/golden/lower/<name>.simba   against <name>.ir: the model's graph, then that of its initial values
- *   tests/golden/ast/<name>.simba     against <name>.ast and <name>.dot: the syntax tree
+ *   tests/golden/errors/<name>.simba  every line that is wrong ends with "#! E0207: part of the message", as often as
+ * it is reported; nothing else may be reported. With <name>.err beside it, the full rendering is compared too (and
+ * marks may be left out). tests/golden/lower/<name>.simba   against <name>.ir: the model's graph, then that of its
+ * initial values tests/golden/ast/<name>.simba     against <name>.ast and <name>.dot: the syntax tree
  *
  * A file may begin with lines "#! set NAME=VALUE", "#! training". SIMBA_UPDATE=1 rewrites what is beside. */
 #include "frontend/frontend.h"
@@ -29,7 +28,9 @@ typedef struct Run {
 static Case error_cases[CASE_LIMIT], lower_cases[CASE_LIMIT], ast_cases[CASE_LIMIT];
 static int error_count, lower_count, ast_count;
 
-static int compare_cases(const void *a, const void *b) { return strcmp(((const Case *)a)->path, ((const Case *)b)->path); }
+static int compare_cases(const void *a, const void *b) {
+  return strcmp(((const Case *)a)->path, ((const Case *)b)->path);
+}
 
 static int find_cases(const char *folder, Case *out) {
   int count = 0;
@@ -76,7 +77,8 @@ static void check_beside(Run *run, const char *path, const char *ending, const T
   golden_check(run->arena, arena_format(run->arena, "%s.%s", path, ending), text->data, text->length);
 }
 
-/* The diagnostic at the start of `report` ("line:column code message") is asked for on its line: the mark is consumed. */
+/* The diagnostic at the start of `report` ("line:column code message") is asked for on its line: the mark is consumed.
+ */
 static bool take_mark(char *text, const char *report) {
   unsigned line, column;
   char code[16], message[1024];
