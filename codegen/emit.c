@@ -9,6 +9,8 @@ static void add_function_attributes(Session *session, LLVMValueRef function) {
   session_attribute(session, function, LLVMAttributeFunctionIndex, "nounwind", 0);
   /* Loops that copy or clear stay loops: generated code calls nothing but what abi.def lists. */
   session_text_attribute(session, function, "no-builtins", "true");
+  /* Kernels change the mode themselves, so LLVM must not turn a comparison of bits into one of numbers or back. */
+  session_text_attribute(session, function, "denormal-fp-math", "dynamic,dynamic");
   session_text_attribute(session, function, "target-cpu", session->target.cpu);
   if (session->target.features[0])
     session_text_attribute(session, function, "target-features", session->target.features);

@@ -1,6 +1,6 @@
 /* Polynomials are minimax fits for the relative error of the function (scripts/minimax.py prints every coefficient here
  * and the error it leaves). Leading coefficients that carry exactness are fixed, the rest is fitted around them:
- * e^r = 1 + r + r^2 q(r), log(1 + f) = f - f^2 / 2 + f^3 q(f), log(1 + z) = z + z^2 q(z), tanh x = x + x^3 q(x^2).
+ * e^r = 1 + r + r^2 q(r), log(1 + f) = f - f^2 / 2 + f^3 q(f), tanh x = x + x^3 q(x^2), erf x = x + x q(x^2).
  *
  * Rounding to an integer is an addition of 1.5 * 2^23, after which the integer stands in the low bits: it costs no more
  * than a rounding instruction, exists on every target, and multiplied by fma serves the range reduction too. */
@@ -8,6 +8,7 @@
 
 #define ROUNDING_BIAS 12582912.0 /* 1.5 * 2^23 */
 #define LOG2_E 1.44269504088896340736
+#define LN2 0.69314718055994530942
 #define LN2_HIGH 0.693359375 /* 355 / 512: its product with an 8-bit integer is exact */
 #define LN2_LOW (-2.12194440e-4)
 
@@ -26,13 +27,10 @@ static const double EXP_SCAN_POLYNOMIAL[] = {4.999923042e-01, 1.666711580e-01, 4
 static const double LOG_POLYNOMIAL[] = {3.333333169e-01,  -2.500082100e-01, 2.000122777e-01,
                                         -1.662335938e-01, 1.420174384e-01,  -1.316015012e-01,
                                         1.276164848e-01,  -7.634660258e-02}; /* sqrt(1/2) - 1 .. sqrt(2) - 1: 2^-27.4 */
-static const double LOG1P_POLYNOMIAL[] = {-4.999993276e-01, 3.333051129e-01,  -2.495858709e-01,
-                                          1.969539893e-01,  -1.535539193e-01, 1.068054857e-01,
-                                          -5.766437985e-02, 2.020455264e-02,  -3.318465770e-03}; /* 0 .. 1: 2^-27.5 */
 static const double TANH_POLYNOMIAL[] = {-3.333328194e-01, 1.333144220e-01, -5.373971515e-02, 2.063908742e-02,
                                          -5.704987171e-03}; /* in x^2, x <= 0.625: 2^-27.8 */
 static const double ERF_POLYNOMIAL[] = {
-    1.128379167e+00, -3.761263498e-01, 1.128371503e-01, -2.686050847e-02,
+    1.283791669e-01, -3.761263498e-01, 1.128371503e-01, -2.686050847e-02,
     5.203859179e-03, -8.175639488e-04, 8.513104821e-05}; /* in x^2, x <= 0.9: 2^-31.7 */
 /* -log(1 - erf x) on 0.9 .. 3.95: 2^-34.0 of erf x. */
 static const double ERF_TAIL_POLYNOMIAL[] = {-1.692038814e-04, 1.129488400e+00, 6.334008642e-01,  1.082203686e-01,
@@ -111,21 +109,34 @@ static LLVMValueRef polynomial(Emitter *e, LLVMValueRef x, const double *coeffic
 }
 #define POLYNOMIAL(e, x, table) polynomial((e), (x), (table), sizeof(table) / sizeof *(table))
 
-/* x = n ln 2 + r, |r| <= ln 2 / 2, and e^r = 1 + tail. `rounded` holds n + bias in the low bits of its mantissa. */
+/* With log2_e: x = n ln 2 + r, |r| <= ln 2 / 2, e^r = 1 + tail, so e^x = 2^n (1 + tail). With -log2_e: x = -n ln 2 + r,
+ * so e^-x = 2^n / (1 + tail). `rounded` holds n + bias in the low bits of its mantissa. */
 typedef struct Exponential {
   LLVMValueRef n, rounded, tail;
 } Exponential;
 
-static Exponential exponential(Emitter *e, LLVMValueRef x, int bias, bool scan) {
-  double shift = ROUNDING_BIAS + bias;
+static Exponential exponential(Emitter *e, LLVMValueRef x, double log2_e, int bias, bool scan) {
+  double shift = ROUNDING_BIAS + bias, sign = log2_e < 0 ? -1 : 1;
   Exponential result;
-  result.rounded = scale_add(e, x, LOG2_E, constant(e, x, shift));
+  result.rounded = scale_add(e, x, log2_e, constant(e, x, shift));
   result.n = subtract(e, result.rounded, constant(e, x, shift));
-  LLVMValueRef r = scale_add(e, result.n, -LN2_HIGH, x);
-  r = scale_add(e, result.n, -LN2_LOW, r);
+  LLVMValueRef r = scale_add(e, result.n, -sign * LN2_HIGH, x);
+  r = scale_add(e, result.n, -sign * LN2_LOW, r);
   LLVMValueRef q = scan ? POLYNOMIAL(e, r, EXP_SCAN_POLYNOMIAL) : POLYNOMIAL(e, r, EXP_POLYNOMIAL);
   result.tail = emit_fma(e, multiply(e, r, r), q, r);
   return result;
+}
+
+/* 2^n where the bias was EXPONENT_BIAS; 0 for n = -127. */
+static LLVMValueRef power_of_two(Emitter *e, LLVMValueRef rounded) {
+  LLVMValueRef bits = as_bits(e, rounded);
+  return as_float(e, LLVMBuildShl(e->builder, bits, integer(e, bits, MANTISSA_BITS), ""));
+}
+
+/* scale * (1 + tail). Without FMA, scale * tail may be denormal where the result is not. */
+static LLVMValueRef scale_one_plus(Emitter *e, LLVMValueRef scale, LLVMValueRef tail) {
+  if (e->has_fma) return emit_fma(e, scale, tail, scale);
+  return multiply(e, scale, add(e, constant(e, tail, 1.0), tail));
 }
 
 /* value * 2^n for |n| up to any size, by AVX-512's own instruction. */
@@ -148,13 +159,13 @@ static bool has_power_scaling(Emitter *e, LLVMValueRef x) {
 /* e^x for any x. The exponent is added to the bits of 1 + tail, which is right wherever the result is normal and
  * finite: n = -126 .. 128, the ends only with 1 + tail above and below 1. */
 static LLVMValueRef exp_any(Emitter *e, LLVMValueRef x, bool scan) {
-  const double log_smallest_normal = -87.33654475, log_largest = 88.72283905, overflowing = 3.0e38;
+  const double log_smallest_normal = -87.33654475, log_largest = 88.7228317, overflowing = 3.0e38;
   if (has_power_scaling(e, x)) {
     LLVMValueRef bounded = at_most(e, at_least(e, x, -104.0), 89.0); /* beyond them 2^n is 0 or inf all the same */
-    Exponential power = exponential(e, bounded, 0, scan);
+    Exponential power = exponential(e, bounded, LOG2_E, 0, scan);
     return scale_by_power(e, add(e, constant(e, x, 1.0), power.tail), power.n);
   }
-  Exponential power = exponential(e, x, 0, scan);
+  Exponential power = exponential(e, x, LOG2_E, 0, scan);
   LLVMValueRef bits = as_bits(e, add(e, constant(e, x, 1.0), power.tail));
   LLVMValueRef rounded = as_bits(e, power.rounded);
   LLVMValueRef shifted = LLVMBuildShl(e->builder, rounded, integer(e, rounded, MANTISSA_BITS), "");
@@ -169,13 +180,11 @@ static LLVMValueRef exp_any(Emitter *e, LLVMValueRef x, bool scan) {
 LLVMValueRef emit_exp(Emitter *e, LLVMValueRef x) { return exp_any(e, x, false); }
 LLVMValueRef emit_exp_scan(Emitter *e, LLVMValueRef x) { return exp_any(e, x, true); }
 
-/* e^x for x <= 0 inside other functions: 2^n is built as a number, which is 0 for n = -127, so that one clamp is all
- * that small results need, and a nan passes through the multiplication. */
+/* e^x for x <= 0 inside other functions: one clamp is all that small results need, since 2^-127 is built as 0, and a
+ * nan passes through the multiplication. */
 static LLVMValueRef exp_not_positive(Emitter *e, LLVMValueRef x) {
-  Exponential power = exponential(e, at_least(e, x, -88.0), EXPONENT_BIAS, false);
-  LLVMValueRef rounded = as_bits(e, power.rounded);
-  LLVMValueRef scale = as_float(e, LLVMBuildShl(e->builder, rounded, integer(e, rounded, MANTISSA_BITS), ""));
-  return emit_fma(e, scale, power.tail, scale);
+  Exponential power = exponential(e, at_least(e, x, -88.0), LOG2_E, EXPONENT_BIAS, false);
+  return scale_one_plus(e, power_of_two(e, power.rounded), power.tail);
 }
 
 static LLVMValueRef exp_of_minus_magnitude(Emitter *e, LLVMValueRef x) {
@@ -184,42 +193,51 @@ static LLVMValueRef exp_of_minus_magnitude(Emitter *e, LLVMValueRef x) {
   return exp_not_positive(e, as_float(e, negative));
 }
 
-/* 1 / (1 + z) or z / (1 + z) with z = e^-|x|: neither overflows nor cancels. */
+/* w = sigmoid(-|x|) and 1 - w. e^-|x| = s / t with s a power of two and t = 1 + tail near 1, so w = s / (s + t): what
+ * is divided is exact, and only the denominator is rounded. */
 LLVMValueRef emit_sigmoid(Emitter *e, LLVMValueRef x) {
-  LLVMValueRef z = exp_of_minus_magnitude(e, x), one = constant(e, x, 1.0);
+  Exponential power = exponential(e, at_most(e, magnitude(e, x), 88.0), -LOG2_E, EXPONENT_BIAS, false);
+  LLVMValueRef scale = power_of_two(e, power.rounded), one = constant(e, x, 1.0);
+  LLVMValueRef w = emit_divide(e, scale, add(e, one, add(e, scale, power.tail)));
   LLVMValueRef negative = LLVMBuildFCmp(e->builder, LLVMRealOLT, x, constant(e, x, 0.0), "");
-  return emit_divide(e, LLVMBuildSelect(e->builder, negative, z, one, ""), add(e, one, z));
+  return LLVMBuildSelect(e->builder, negative, w, subtract(e, one, w), "");
 }
 
-/* max(x, 0) + log(1 + z), z = e^-|x|. */
+/* max(x, 0) + log(1 + z), z = e^-|x| <= 1; where 1 + z > sqrt 2, its half is taken and log 2 added. */
 LLVMValueRef emit_softplus(Emitter *e, LLVMValueRef x) {
+  const double sqrt_two_less_one = 0.41421356;
   LLVMValueRef z = exp_of_minus_magnitude(e, x);
-  LLVMValueRef q = POLYNOMIAL(e, z, LOG1P_POLYNOMIAL);
-  LLVMValueRef log1p = emit_fma(e, z, multiply(e, z, q), z);
-  return add(e, at_least(e, x, 0.0), log1p);
+  LLVMValueRef halved = LLVMBuildFCmp(e->builder, LLVMRealOGT, z, constant(e, x, sqrt_two_less_one), "");
+  LLVMValueRef half = multiply(e, subtract(e, z, constant(e, x, 1.0)), constant(e, x, 0.5));
+  LLVMValueRef f = LLVMBuildSelect(e->builder, halved, half, z, "");
+  LLVMValueRef log_two = LLVMBuildSelect(e->builder, halved, constant(e, x, LN2), constant(e, x, 0.0), "");
+  LLVMValueRef square = multiply(e, f, f);
+  LLVMValueRef low = multiply(e, multiply(e, square, f), POLYNOMIAL(e, f, LOG_POLYNOMIAL));
+  LLVMValueRef log1p = add(e, f, scale_add(e, square, -0.5, low));
+  return add(e, at_least(e, x, 0.0), add(e, log_two, log1p));
 }
 
 /* Small: x + x^3 q(x^2). Large: 1 - 2 z / (1 + z), z = e^(-2 |x|). */
 LLVMValueRef emit_tanh(Emitter *e, LLVMValueRef x) {
   const double small_below = 0.625;
   LLVMValueRef a = magnitude(e, x), square = multiply(e, x, x), one = constant(e, x, 1.0);
-  LLVMValueRef small = emit_fma(e, multiply(e, x, square), POLYNOMIAL(e, square, TANH_POLYNOMIAL), x);
+  LLVMValueRef small = emit_fma(e, multiply(e, a, square), POLYNOMIAL(e, square, TANH_POLYNOMIAL), a);
   LLVMValueRef z = exp_not_positive(e, multiply(e, a, constant(e, x, -2.0)));
   LLVMValueRef large = subtract(e, one, emit_divide(e, add(e, z, z), add(e, one, z)));
   LLVMValueRef is_small = LLVMBuildFCmp(e->builder, LLVMRealOLT, a, constant(e, x, small_below), "");
-  return LLVMBuildSelect(e->builder, is_small, small, with_sign(e, large, x), "");
+  return with_sign(e, LLVMBuildSelect(e->builder, is_small, small, large, ""), x);
 }
 
-/* Small: x q(x^2). Large: 1 - e^-p(|x|); from 3.95 on that is 1. */
+/* Small: x + x q(x^2). Large: 1 - e^-p(|x|); from 3.95 on that is 1. */
 LLVMValueRef emit_erf(Emitter *e, LLVMValueRef x) {
   const double small_below = 0.9, one_from = 3.95;
   LLVMValueRef a = magnitude(e, x);
-  LLVMValueRef small = multiply(e, x, POLYNOMIAL(e, multiply(e, x, x), ERF_POLYNOMIAL));
+  LLVMValueRef small = scale_one_plus(e, a, POLYNOMIAL(e, multiply(e, x, x), ERF_POLYNOMIAL));
   LLVMValueRef exponent = POLYNOMIAL(e, at_most(e, a, one_from), ERF_TAIL_POLYNOMIAL);
   LLVMValueRef complement = exp_not_positive(e, LLVMBuildFNeg(e->builder, exponent, ""));
   LLVMValueRef large = subtract(e, constant(e, x, 1.0), complement);
   LLVMValueRef is_small = LLVMBuildFCmp(e->builder, LLVMRealOLT, a, constant(e, x, small_below), "");
-  return LLVMBuildSelect(e->builder, is_small, small, with_sign(e, large, x), "");
+  return with_sign(e, LLVMBuildSelect(e->builder, is_small, small, large, ""), x);
 }
 
 /* log of 2^exponent * (1 + f), sqrt(1/2) <= 1 + f < sqrt(2). */

@@ -1,0 +1,131 @@
+#include "vector_reference.h"
+
+#include <math.h>
+#include <string.h>
+
+static inline int64_t bits_of(double x) {
+  int64_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+
+static inline double double_of(int64_t bits) {
+  double x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+/* |x| is cut off at 160, where f32 results have long become 0 or infinity. */
+static inline double exp_double(double x) {
+  x = x > 160 ? 160 : x;
+  x = x < -160 ? -160 : x;
+  const double rounding = 0x1.8p52;
+  double rounded = x * 0x1.71547652b82fep0 + rounding;
+  double n = rounded - rounding;
+  double r = (x - n * 0x1.62e42fee00000p-1) - n * 0x1.a39ef35793c76p-33;
+  double p = 1.0 / 479001600;
+  p = p * r + 1.0 / 39916800;
+  p = p * r + 1.0 / 3628800;
+  p = p * r + 1.0 / 362880;
+  p = p * r + 1.0 / 40320;
+  p = p * r + 1.0 / 5040;
+  p = p * r + 1.0 / 720;
+  p = p * r + 1.0 / 120;
+  p = p * r + 1.0 / 24;
+  p = p * r + 1.0 / 6;
+  p = p * r + 0.5;
+  p = p * r * r + r + 1;
+  return p * double_of((int64_t)((uint64_t)(bits_of(rounded) + 1023) << 52));
+}
+
+/* 2 atanh(s), |s| <= 1/3: twelve terms leave less than 2^-42. */
+static inline double twice_atanh(double s) {
+  double q = s * s, p = 1.0 / 25;
+  p = p * q + 1.0 / 23;
+  p = p * q + 1.0 / 21;
+  p = p * q + 1.0 / 19;
+  p = p * q + 1.0 / 17;
+  p = p * q + 1.0 / 15;
+  p = p * q + 1.0 / 13;
+  p = p * q + 1.0 / 11;
+  p = p * q + 1.0 / 9;
+  p = p * q + 1.0 / 7;
+  p = p * q + 1.0 / 5;
+  p = p * q + 1.0 / 3;
+  return 2 * s * (p * q + 1);
+}
+
+static inline double log_double(double x) {
+  const int64_t sqrt_half = 0x3fe6a09e667f3bcd;
+  int64_t above = bits_of(x) - sqrt_half;
+  /* The exponent, made a double by way of the mantissa of 2^52 + 2048. */
+  double exponent = double_of((int64_t)((uint64_t)(above + ((int64_t)2048 << 52)) >> 52) | 0x4330000000000000) -
+                    (0x1p52 + 2048);
+  double m = double_of((above & 0x000fffffffffffff) + sqrt_half);
+  double result = exponent * 0x1.62e42fefa39efp-1 + twice_atanh((m - 1) / (m + 1));
+  return x == 0 ? -HUGE_VAL : result;
+}
+
+void reference_exp(const float *x, double *y, int64_t count) {
+  for (int64_t i = 0; i < count; i++) y[i] = exp_double(x[i]);
+}
+
+void reference_log(const float *x, double *y, int64_t count) {
+  for (int64_t i = 0; i < count; i++) y[i] = log_double(x[i]);
+}
+
+void reference_sigmoid(const float *x, double *y, int64_t count) {
+  for (int64_t i = 0; i < count; i++) y[i] = 1 / (1 + exp_double(-(double)x[i]));
+}
+
+void reference_softplus(const float *x, double *y, int64_t count) {
+  for (int64_t i = 0; i < count; i++) {
+    double z = exp_double(-fabs((double)x[i]));
+    y[i] = (x[i] > 0 ? (double)x[i] : 0.0) + twice_atanh(z / (2 + z));
+  }
+}
+
+void reference_tanh(const float *x, double *y, int64_t count) {
+  for (int64_t i = 0; i < count; i++) {
+    double v = x[i], q = v * v;
+    double small = v * (1 + q * (-1.0 / 3 + q * (2.0 / 15)));
+    double large = 1 - 2 / (exp_double(2 * v) + 1);
+    y[i] = q < 0x1p-20 ? small : large;
+  }
+}
+
+/* The library's erf where it is neither its series nor 1. */
+void reference_erf(const float *x, double *y, int64_t count) {
+  const double two_over_sqrt_pi = 0x1.20dd750429b6dp0;
+  for (int64_t i = 0; i < count; i++) {
+    double v = x[i], q = v * v;
+    if (q < 0x1p-24)
+      y[i] = v * two_over_sqrt_pi * (1 - q * (1.0 / 3));
+    else
+      y[i] = q < 36 ? erf(v) : copysign(1.0, v);
+  }
+}
+
+double reference_compare(const float *y, const double *reference, int64_t count, double flushed_below, float low,
+                         float high) {
+  const double overflow = 0x1p128;
+  const int64_t smallest_exponent = 1023 - 126, mantissa_bits = 23;
+  int64_t largest = 0; /* errors compare as integers, and a nan is above every number */
+  for (int64_t i = 0; i < count; i++) {
+    double exact = reference[i], value = y[i];
+    exact = exact > overflow ? overflow : exact;
+    exact = exact < -overflow ? -overflow : exact;
+    value = value > overflow ? overflow : value;
+    value = value < -overflow ? -overflow : value;
+    int64_t exponent = (bits_of(exact) >> 52) & 0x7ff;
+    exponent = exponent < smallest_exponent ? smallest_exponent : exponent;
+    exponent = exponent > 1023 + 127 ? 1023 + 127 : exponent;
+    double units = double_of((2 * 1023 + mantissa_bits - exponent) << 52);
+    double error = fabs(value - exact) * units;
+    error = (value == 0) & (fabs(exact) < flushed_below) ? 0 : error;
+    error = (y[i] >= low) & (y[i] <= high) ? error : (double)NAN;
+    int64_t bits = bits_of(error) & 0x7fffffffffffffff;
+    largest = bits > largest ? bits : largest;
+  }
+  return double_of(largest);
+}
