@@ -159,7 +159,7 @@ static bool has_power_scaling(Emitter *e, LLVMValueRef x) {
 /* e^x for any x. The exponent is added to the bits of 1 + tail, which is right wherever the result is normal and
  * finite: n = -126 .. 128, the ends only with 1 + tail above and below 1. */
 static LLVMValueRef exp_any(Emitter *e, LLVMValueRef x, bool scan) {
-  const double log_smallest_normal = -87.33654475, log_largest = 88.7228317, overflowing = 3.0e38;
+  const double log_smallest_normal = -87.3365402, log_largest = 88.7228317, overflowing = 3.0e38;
   if (has_power_scaling(e, x)) {
     LLVMValueRef bounded = at_most(e, at_least(e, x, -104.0), 89.0); /* beyond them 2^n is 0 or inf all the same */
     Exponential power = exponential(e, bounded, LOG2_E, 0, scan);

@@ -106,26 +106,39 @@ void reference_erf(const float *x, double *y, int64_t count) {
   }
 }
 
+/* One error; without branches. */
+static inline double error_in_units(double value, double exact, double flushed_below, double low, double high) {
+  const double overflow = 0x1p128;
+  const int64_t exponent_mask = 0x7ff0000000000000, mantissa_bits = 23;
+  /* Less the exponent field of 2^e this is 2^(23 - e). */
+  const int64_t reciprocal = (2 * 1023 + mantissa_bits) << 52;
+  exact = exact > overflow ? overflow : exact;
+  exact = exact < -overflow ? -overflow : exact;
+  value = value > overflow ? overflow : value;
+  value = value < -overflow ? -overflow : value;
+  double power = double_of(bits_of(exact) & exponent_mask);
+  power = power < 0x1p-126 ? 0x1p-126 : power;
+  power = power > 0x1p127 ? 0x1p127 : power;
+  double error = fabs(value - exact) * double_of(reciprocal - bits_of(power));
+  double excused = fabs(exact) < flushed_below ? 0.0 : -1.0;
+  error = fabs(value) == excused ? 0.0 : error;
+  error = value >= low ? error : (double)NAN;
+  return value <= high ? error : (double)NAN;
+}
+
 double reference_compare(const float *y, const double *reference, int64_t count, double flushed_below, float low,
                          float high) {
-  const double overflow = 0x1p128;
-  const int64_t smallest_exponent = 1023 - 126, mantissa_bits = 23;
+  enum { BLOCK = 256 };
   int64_t largest = 0; /* errors compare as integers, and a nan is above every number */
-  for (int64_t i = 0; i < count; i++) {
-    double exact = reference[i], value = y[i];
-    exact = exact > overflow ? overflow : exact;
-    exact = exact < -overflow ? -overflow : exact;
-    value = value > overflow ? overflow : value;
-    value = value < -overflow ? -overflow : value;
-    int64_t exponent = (bits_of(exact) >> 52) & 0x7ff;
-    exponent = exponent < smallest_exponent ? smallest_exponent : exponent;
-    exponent = exponent > 1023 + 127 ? 1023 + 127 : exponent;
-    double units = double_of((2 * 1023 + mantissa_bits - exponent) << 52);
-    double error = fabs(value - exact) * units;
-    error = (value == 0) & (fabs(exact) < flushed_below) ? 0 : error;
-    error = (y[i] >= low) & (y[i] <= high) ? error : (double)NAN;
-    int64_t bits = bits_of(error) & 0x7fffffffffffffff;
-    largest = bits > largest ? bits : largest;
+  for (int64_t first = 0; first < count; first += BLOCK) {
+    double error[BLOCK];
+    int64_t size = count - first < BLOCK ? count - first : BLOCK;
+    for (int64_t i = 0; i < size; i++)
+      error[i] = error_in_units(y[first + i], reference[first + i], flushed_below, low, high);
+    for (int64_t i = 0; i < size; i++) {
+      int64_t bits = bits_of(error[i]);
+      largest = bits > largest ? bits : largest;
+    }
   }
   return double_of(largest);
 }

@@ -1,7 +1,7 @@
 #include "vector_kernel.h"
 
-#include <llvm-c/Analysis.h>
-#include <llvm-c/Transforms/PassBuilder.h>
+#include "codegen/object.h"
+
 #include <string.h>
 
 static void emit_array_loop(Session *session, VectorKernelEmit *emit) {
@@ -18,20 +18,6 @@ static void emit_array_loop(Session *session, VectorKernelEmit *emit) {
   LLVMBuildRetVoid(e.builder);
 }
 
-static LLVMMemoryBufferRef encode(Session *session) {
-  char *message = NULL;
-  if (LLVMVerifyModule(session->module, LLVMReturnStatusAction, &message)) guard_bug("verifier: %s", message);
-  LLVMDisposeMessage(message);
-  LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
-  session_check(LLVMRunPasses(session->module, "default<O3>", session->machine, options), "optimising");
-  LLVMDisposePassBuilderOptions(options);
-  LLVMMemoryBufferRef object = NULL;
-  char *error = NULL;
-  if (LLVMTargetMachineEmitToMemoryBuffer(session->machine, session->module, LLVMObjectFile, &error, &object))
-    guard_bug("encoding: %s", error);
-  return object;
-}
-
 void vector_kernel_create(VectorKernelEmit *emit, const char *cpu, int lanes, VectorKernel *out) {
   Arena *arena = arena_create();
   Target target;
@@ -44,7 +30,10 @@ void vector_kernel_create(VectorKernelEmit *emit, const char *cpu, int lanes, Ve
   session_begin(&session, &target, lanes, arena);
   session_begin_module(&session, "vector_math");
   emit_array_loop(&session, emit);
-  LLVMMemoryBufferRef object = encode(&session);
+  CodegenTimes times = {0};
+  object_verify(&session);
+  object_optimise(&session);
+  LLVMMemoryBufferRef object = object_encode(&session, LLVMObjectFile, &times);
   session_check(LLVMOrcCreateLLJIT(&out->jit, NULL), "creating the JIT");
   session_check(LLVMOrcLLJITAddObjectFile(out->jit, LLVMOrcLLJITGetMainJITDylib(out->jit), object), "loading");
   LLVMOrcExecutorAddress address = 0;
