@@ -2,6 +2,7 @@
 #include "codegen.h"
 
 #include "compile.h"
+#include "export.h"
 #include "jit.h"
 #include "object.h"
 
@@ -48,12 +49,25 @@ static CodegenStatus load(const CodegenObjects *objects, const char *prefix, Are
   return CODEGEN_OK;
 }
 
+static CodegenStatus export_model(const Program *program, const CodegenExport *export_spec,
+                                  const CodegenOptions *options, Arena *arena, CodegenObjects *out_objects,
+                                  const char **out_header, const char **out_message) {
+  Guard guard;
+  if (!guard_enter(&guard)) return guard_status(&guard, arena, out_message);
+  Target target;
+  bool exported = compile_target(options, arena, &target, out_message) &&
+                  export_program(program, export_spec, options, &target, arena, out_objects, out_header, out_message);
+  guard_leave(&guard);
+  return exported ? CODEGEN_OK : CODEGEN_USER_ERROR;
+}
+
 const CodegenApi *simbac_codegen_api(void) {
   static const CodegenApi API = {.version = SIMBA_ABI_VERSION,
                                  .compile = compile,
                                  .text = text,
                                  .load = load,
                                  .unload = jit_unload,
+                                 .export_model = export_model,
                                  .describe_host = target_describe_host};
   return &API;
 }

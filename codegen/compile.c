@@ -61,12 +61,6 @@ static void *run_part(void *argument) {
   return NULL;
 }
 
-/* On to the guard outside of one that something unwound to. */
-static void unwind_further(const Guard *guard) {
-  if (guard->kind == GUARD_OUT_OF_MEMORY) guard_out_of_memory();
-  if (guard->kind == GUARD_BUG) guard_bug("%s", guard->message);
-}
-
 static uint32_t part_count(const Program *program, const CodegenOptions *options) {
   long wanted = options->threads ? options->threads : sysconf(_SC_NPROCESSORS_ONLN);
   if (wanted > MAX_PARTS) wanted = MAX_PARTS;
@@ -121,7 +115,7 @@ static void collect_parts(Part *parts, uint32_t count, Arena *arena, CodegenObje
     out->object[k] = (CodegenBlob){arena_copy(arena, LLVMGetBufferStart(parts[k].object), size), size};
     LLVMDisposeMemoryBuffer(parts[k].object);
   }
-  if (failed) unwind_further(failed);
+  if (failed) guard_pass_on(failed);
 }
 
 void compile_program(const Program *program, const char *prefix, const CodegenOptions *options, const Target *target,
@@ -175,5 +169,5 @@ void compile_text(const Program *program, const char *prefix, const CodegenOptio
     guard_leave(&guard);
   }
   session_discard(session, &guard);
-  unwind_further(&guard);
+  guard_pass_on(&guard);
 }

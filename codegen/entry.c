@@ -3,17 +3,6 @@
 #include "emit.h"
 #include "family.h"
 
-/* Fields of simba_call and simba_executor by number, as runtime/abi.h orders them. */
-enum {
-  CALL_INPUT = 3,
-  CALL_OUTPUT,
-  CALL_PARAMETER,
-  CALL_STATE,
-  CALL_PREPARED,
-  CALL_ARENA,
-  CALL_SCRATCH,
-  CALL_EXECUTOR
-};
 enum { SCRATCH_ALIGNMENT = 64, CONSTANT_ALIGNMENT = 64 };
 
 typedef struct Entry {

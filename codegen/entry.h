@@ -7,6 +7,21 @@
 
 #include "ir/program.h"
 
+/* Fields of simba_call by number, as runtime/abi.h orders them. */
+enum {
+  CALL_SYMBOL,
+  CALL_SEED,
+  CALL_STEP,
+  CALL_INPUT,
+  CALL_OUTPUT,
+  CALL_PARAMETER,
+  CALL_STATE,
+  CALL_PREPARED,
+  CALL_ARENA,
+  CALL_SCRATCH,
+  CALL_EXECUTOR
+};
+
 /* Bytes of scratch that a worker needs for any kernel of the program; a multiple of 64. */
 size_t entry_scratch_bytes(const Program *program, const Target *target, int lanes);
 /* Name of kernel `number`, shared by all objects of the program and visible nowhere else. */

@@ -28,12 +28,15 @@ void object_verify(Session *session) {
   LLVMDisposeMessage(message);
 }
 
-void object_optimise(Session *session) {
+static void run_passes(Session *session, const char *passes) {
   LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
-  LLVMErrorRef error = LLVMRunPasses(session->module, PIPELINE, session->machine, options);
+  LLVMErrorRef error = LLVMRunPasses(session->module, passes, session->machine, options);
   LLVMDisposePassBuilderOptions(options);
   session_check(error, "optimising");
 }
+
+void object_optimise(Session *session) { run_passes(session, PIPELINE); }
+void object_prune(Session *session) { run_passes(session, "globaldce"); }
 
 void object_build(Session *session, const ModuleSpec *spec, bool verify, CodegenTimes *times) {
   double start = object_clock();

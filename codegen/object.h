@@ -21,6 +21,7 @@ LLVMMemoryBufferRef object_encode(Session *session, LLVMCodeGenFileType type, Co
 /* LLVM's verifier and the pipeline, for modules that others have filled (exports). */
 void object_verify(Session *session);
 void object_optimise(Session *session);
+void object_prune(Session *session); /* internal functions and data that nothing uses go */
 
 double object_clock(void); /* seconds */
 

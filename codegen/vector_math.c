@@ -194,11 +194,12 @@ static LLVMValueRef exp_of_minus_magnitude(Emitter *e, LLVMValueRef x) {
 }
 
 /* w = sigmoid(-|x|) and 1 - w. e^-|x| = s / t with s a power of two and t = 1 + tail near 1, so w = s / (s + t): what
- * is divided is exact, and only the denominator is rounded. */
+ * is divided is exact, and only the denominator is rounded, once: 1 + s is taken with what its rounding loses. */
 LLVMValueRef emit_sigmoid(Emitter *e, LLVMValueRef x) {
   Exponential power = exponential(e, at_most(e, magnitude(e, x), 88.0), -LOG2_E, EXPONENT_BIAS, false);
   LLVMValueRef scale = power_of_two(e, power.rounded), one = constant(e, x, 1.0);
-  LLVMValueRef w = emit_divide(e, scale, add(e, one, add(e, scale, power.tail)));
+  LLVMValueRef base = add(e, one, scale), lost = subtract(e, scale, subtract(e, base, one));
+  LLVMValueRef w = emit_divide(e, scale, add(e, base, add(e, lost, power.tail)));
   LLVMValueRef negative = LLVMBuildFCmp(e->builder, LLVMRealOLT, x, constant(e, x, 0.0), "");
   return LLVMBuildSelect(e->builder, negative, w, subtract(e, one, w), "");
 }

@@ -43,3 +43,8 @@ static _Noreturn void unwind_plain(GuardKind kind, const char *format, ...) {
 }
 
 void guard_out_of_memory(void) { unwind_plain(GUARD_OUT_OF_MEMORY, "out of memory"); }
+
+void guard_pass_on(const Guard *guard) {
+  if (guard->kind == GUARD_OUT_OF_MEMORY) guard_out_of_memory();
+  if (guard->kind == GUARD_BUG) guard_bug("%s", guard->message);
+}

@@ -28,6 +28,9 @@ typedef struct Guard {
 void guard_push(Guard *guard);
 void guard_leave(Guard *guard);
 
+/* After clean-up: what unwound to this guard, if anything did, goes on to the one outside of it. */
+void guard_pass_on(const Guard *guard);
+
 _Noreturn void guard_bug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void guard_out_of_memory(void);
 
