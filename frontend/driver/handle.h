@@ -55,6 +55,8 @@ simba_status model_bind_step(simba_model *model, const StepRequest *request, Com
 /* Inputs or targets in the model's order into a program's table, which knows only those that it needs. */
 simba_status model_bind_inputs(const ModelTensor *tensors, uint32_t count, const float *const *data,
                                const Execution *execution, simba_error *error);
+/* The inference step, compiled at first need. */
+simba_status model_compile_inference(simba_model *model, simba_error *error);
 /* New initial values of all parameters and states from the seed. */
 simba_status model_initialise(simba_model *model, uint64_t seed, simba_error *error);
 /* The tensors of a checkpoint of this model; `trainer` adds moments, `best_*` (NULL: none) the best weights. */

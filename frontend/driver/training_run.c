@@ -1,6 +1,7 @@
 #include "training_run.h"
 
 #include "chart.h"
+#include "fingerprint.h"
 #include "runtime/file.h"
 #include "runtime/metrics.h"
 #include "runtime/random.h"
@@ -34,33 +35,19 @@ typedef struct Run {
 
 /* ---- What a run is ---- */
 
-/* FNV-1a, 64 bits: tells runs apart, no protection against malice. */
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size) {
-  const unsigned char *at = bytes;
-  for (size_t k = 0; k < size; k++) hash = (hash ^ at[k]) * 0x100000001b3u;
-  return hash;
-}
-
-static uint64_t hash_text(uint64_t hash, const char *text) { return hash_bytes(hash, text, strlen(text) + 1); }
-
 /* Everything that decides the numbers: the model's graph, settings, recipe, data, seed. */
 static void make_fingerprint(Run *run) {
   const Model *model = run->forecast->model->model;
   const Series *series = run->forecast->series;
-  Text text = text_begin(run->forecast->compiler->arena);
-  graph_print(model->graph, &text);
-  uint64_t of_model = hash_bytes(0xcbf29ce484222325u, text.data, text.length);
-  for (uint32_t k = 0; k < model->setting_count; k++) {
-    of_model = hash_text(hash_text(of_model, model->setting[k].name), model->setting[k].text);
-  }
-  uint64_t of_data = hash_bytes(0xcbf29ce484222325u, series->values,
+  uint64_t of_model = fingerprint_model(run->forecast->compiler, model);
+  uint64_t of_data = fingerprint_bytes(FINGERPRINT_START, series->values,
                                 (size_t)(series->rows * series->channels) * sizeof *series->values);
-  uint64_t of_recipe = hash_bytes(0xcbf29ce484222325u, &run->epochs, sizeof run->epochs);
+  uint64_t of_recipe = fingerprint_bytes(FINGERPRINT_START, &run->epochs, sizeof run->epochs);
   const double numbers[] = {run->recipe->lr, run->recipe->beta1, run->recipe->beta2, run->recipe->epsilon,
                             run->recipe->weight_decay, (double)run->recipe->decay_matrices, run->recipe->warmup,
                             run->recipe->warmup_lr, run->recipe->lr_min, (double)run->recipe->schedule_each,
                             (double)run->recipe->batch, run->recipe->clip, (double)run->recipe->patience};
-  of_recipe = hash_bytes(of_recipe, numbers, sizeof numbers);
+  of_recipe = fingerprint_bytes(of_recipe, numbers, sizeof numbers);
   snprintf(run->fingerprint, sizeof run->fingerprint, "model %016llx data %016llx recipe %016llx seed %llu",
            (unsigned long long)of_model, (unsigned long long)of_data, (unsigned long long)of_recipe,
            (unsigned long long)run->forecast->seed);

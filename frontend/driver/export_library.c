@@ -1,0 +1,121 @@
+#include "export_library.h"
+
+#include "codegen_library.h"
+#include "fingerprint.h"
+#include "ir/guard.h"
+#include "link.h"
+#include "runtime/file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef enum OutputForm { FORM_OBJECT, FORM_ARCHIVE, FORM_SHARED } OutputForm;
+
+static simba_status output_form(const ExportOptions *options, OutputForm *out_form, simba_error *error) {
+  static const char *const suffixes[] = {".o", ".a", ".so"};
+  size_t length = strlen(options->output);
+  for (int k = 0; k < 3; k++) {
+    size_t suffix = strlen(suffixes[k]);
+    if (length <= suffix || strcmp(options->output + length - suffix, suffixes[k])) continue;
+    *out_form = (OutputForm)k;
+    if (*out_form != FORM_SHARED || !options->triple) return SIMBA_OK;
+    return error_set(error, SIMBA_INVALID_ARGUMENT,
+                     "a shared library is linked by this machine's compiler; for --target %s write %.*s.o or .a and "
+                     "link it there",
+                     options->triple, (int)(length - suffix), options->output);
+  }
+  return error_set(error, SIMBA_INVALID_ARGUMENT, "'%s' must end in .so, .a or .o", options->output);
+}
+
+/* "out/libforecaster.so" -> "out/forecaster.h" */
+static void header_path(const char *output, char *out_path, size_t size) {
+  const char *slash = strrchr(output, '/'), *name = slash ? slash + 1 : output, *dot = strrchr(name, '.');
+  int folder = (int)(name - output);
+  if (!strncmp(name, "lib", 3) && dot > name + 3) name += 3;
+  snprintf(out_path, size, "%.*s%.*s.h", folder, output, (int)(dot - name), name);
+}
+
+/* A C identifier can stand for the model's name as it is: the language's names are identifiers. */
+static CodegenExport export_spec(simba_model *model, const ExportOptions *options) {
+  Compiler *compiler = model->compiler;
+  CodegenExport spec = {.model = model->model->name,
+                        .version = SIMBAC_VERSION,
+                        .source_hash = arena_format(compiler->arena, "%016llx",
+                                                    (unsigned long long)fingerprint_model(compiler, model->model))};
+  if (options->weights) {
+    spec.parameter = model->infer->call.parameter;
+    spec.state = model->infer->call.state;
+    spec.prepared = model->infer->call.prepared;
+  }
+  return spec;
+}
+
+static simba_status generate(simba_model *model, const ExportOptions *options, CodegenObjects *objects,
+                             const char **out_header, simba_error *error) {
+  const CodegenApi *api;
+  simba_status status = codegen_library(&api, error);
+  if (status != SIMBA_OK) return status;
+  CodegenOptions codegen = compiler_codegen_options(model->compiler);
+  codegen.triple = options->triple;
+  codegen.cpu = options->cpu;
+  CodegenExport spec = export_spec(model, options);
+  const char *message = NULL;
+  double start = clock_seconds();
+  CodegenStatus result = api->export_model(model->infer_step->program, &spec, &codegen, model->compiler->arena, objects,
+                                           out_header, &message);
+  compiler_add_phase(model->compiler, "export", clock_seconds() - start);
+  return codegen_status(result, message, error);
+}
+
+/* Links beside the output and renames, so that the output is whole or as it was. */
+static simba_status link_object(Compiler *compiler, OutputForm form, const char *object, const char *output,
+                                simba_error *error) {
+  char *temporary = arena_format(compiler->arena, "%s.link", output);
+  const char *message = NULL;
+  bool linked = form == FORM_SHARED ? export_link_shared(object, temporary, NULL, compiler->arena, &message)
+                                    : export_archive(object, temporary, NULL, compiler->arena, &message);
+  if (!linked) return error_set(error, SIMBA_IO_ERROR, "%s: %s", output, message ? message : "linking failed");
+  if (rename(temporary, output) == 0) return SIMBA_OK;
+  unlink(temporary);
+  return error_set(error, SIMBA_IO_ERROR, "cannot write %s", output);
+}
+
+static simba_status write_output(Compiler *compiler, const ExportOptions *options, OutputForm form,
+                                 const CodegenBlob *object, simba_error *error) {
+  if (form == FORM_OBJECT) return file_write(options->output, object->bytes, object->size, error);
+  char *path = arena_format(compiler->arena, "%s.part.o", options->output);
+  simba_status status = file_write(path, object->bytes, object->size, error);
+  if (status == SIMBA_OK) status = link_object(compiler, form, path, options->output, error);
+  unlink(path);
+  return status;
+}
+
+static simba_status load_and_prepare(simba_model *model, const char *weights, simba_error *error) {
+  simba_status status = simba_model_load_weights(model, weights);
+  if (status != SIMBA_OK) return error_set(error, status, "%s", simba_model_message(model));
+  return execution_prepare(model->infer, error);
+}
+
+simba_status export_library(simba_model *model, const ExportOptions *options, ExportResult *out_result,
+                            simba_error *error) {
+  OutputForm form;
+  CodegenObjects *objects = ARENA_NEW(model->compiler->arena, CodegenObjects);
+  const char *header;
+  simba_status status = output_form(options, &form, error);
+  if (status == SIMBA_OK) status = model_compile_inference(model, error);
+  if (status == SIMBA_OK && options->weights) status = load_and_prepare(model, options->weights, error);
+  if (status == SIMBA_OK) status = generate(model, options, objects, &header, error);
+  if (status != SIMBA_OK) return status;
+  ASSERT(objects->count == 1);
+  *out_result = (ExportResult){.object_bytes = (int64_t)objects->object[0].size};
+  header_path(options->output, out_result->header_path, sizeof out_result->header_path);
+  snprintf(out_result->triple, sizeof out_result->triple, "%s", objects->triple);
+  snprintf(out_result->cpu, sizeof out_result->cpu, "%s", objects->cpu);
+  out_result->weight_bytes = (model->parameters.size + model->states.size) * (int64_t)sizeof(float);
+  out_result->arena_bytes = execution_arena_bytes(model->infer_step, 1) + (int64_t)objects->scratch_bytes;
+  status = write_output(model->compiler, options, form, &objects->object[0], error);
+  if (status == SIMBA_OK) status = file_write(out_result->header_path, header, strlen(header), error);
+  return status;
+}
