@@ -35,13 +35,13 @@ const Builtin *find_builtin(const char *name) {
 void elaborator_unknown_function(Elaborator *elaborator, Name name) {
   const FrontendFile *file = elaborator->file;
   size_t count = BUILTIN_COUNT;
-  for (uint32_t f = 0; f < file->count; f++) count += file->file[f]->definition_count;
+  for (uint32_t f = 0; f < file->count; f++) count += file->file[f].definition_count;
   const char **candidate = ARENA_ARRAY(elaborator->arena, const char *, count);
   count = 0;
   for (size_t i = 0; i < BUILTIN_COUNT; i++) candidate[count++] = builtins[i].name;
   for (uint32_t f = 0; f < file->count; f++) {
-    for (uint32_t i = 0; i < file->file[f]->definition_count; i++) {
-      const Definition *definition = &file->file[f]->definition[i];
+    for (uint32_t i = 0; i < file->file[f].definition_count; i++) {
+      const Definition *definition = &file->file[f].definition[i];
       if (definition->kind == DEFINITION_BLOCK) candidate[count++] = definition->name.text;
     }
   }

@@ -91,7 +91,7 @@ static bool check_merged(Elaborator *elaborator, const Expression *value, const 
 /* K*d = C */
 static bool merge_axes(Elaborator *elaborator, const Argument *argument, NamedTensor *x) {
   const Expression *factor[SHAPE_MAX_RANK];
-  int32_t place[SHAPE_MAX_RANK], first = 0;
+  int32_t place[SHAPE_MAX_RANK] = {0}, first = 0;
   Span span = argument->left->span;
   uint32_t count = flatten_chain(argument->left, TOKEN_STAR, factor, SHAPE_MAX_RANK);
   Axis merged = {.label = expression_label(elaborator, argument->value), .extent = dim_constant(1)};

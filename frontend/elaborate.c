@@ -9,7 +9,7 @@ static const Definition *find_model(const FrontendFile *file, Diagnostics *diagn
   size_t count = 0, capacity = 0;
   const Definition *found = NULL;
   for (uint32_t f = 0; f < file->library_first; f++) {
-    const SyntaxFile *syntax = file->file[f];
+    const SyntaxFile *syntax = &file->file[f];
     for (uint32_t i = 0; i < syntax->definition_count; i++) {
       const Definition *definition = &syntax->definition[i];
       if (definition->kind != DEFINITION_MODEL) continue;
@@ -19,7 +19,7 @@ static const Definition *find_model(const FrontendFile *file, Diagnostics *diagn
     }
   }
   if (found) return found;
-  Span start = {file->file[0]->source, 0, 0};
+  Span start = {file->file[0].source, 0, 0};
   if (!name) {
     diagnostic_error(diagnostics, DIAG_NO_MODEL, start, diagnostics_source(diagnostics, start.source)->name);
     return NULL;
@@ -61,7 +61,7 @@ Model *frontend_elaborate(const FrontendFile *file, Arena *arena, Diagnostics *d
   elaborate_settings(&elaborator, definition);
   run_body(&elaborator, &definition->body, false);
   if (diagnostics_error_count(diagnostics) == errors) check_outputs(&elaborator, definition);
-  elaborate_recipe(&elaborator, &file->file[0]->recipe);
+  elaborate_recipe(&elaborator, &file->file[0].recipe);
   check_settings(&elaborator);
   model->graph->span = model->initial->span = SPAN_NONE;
   return diagnostics_error_count(diagnostics) == errors ? model : NULL;

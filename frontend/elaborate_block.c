@@ -10,7 +10,7 @@ const Definition *find_block(const Elaborator *elaborator, const char *name) {
   const FrontendFile *file = elaborator->file;
   bool library = elaborator->scope->definition->library;
   for (uint32_t f = library ? file->library_first : 0; f < file->count; f++) {
-    const SyntaxFile *syntax = file->file[f];
+    const SyntaxFile *syntax = &file->file[f];
     for (uint32_t i = 0; i < syntax->definition_count; i++) {
       const Definition *definition = &syntax->definition[i];
       if (definition->kind == DEFINITION_BLOCK && !strcmp(definition->name.text, name)) return definition;
@@ -50,7 +50,7 @@ static bool may_call(Elaborator *elaborator, const Expression *call, const Defin
   if (elaborator->call_depth >= MAX_CALL_DEPTH)
     elaborator_stop(elaborator, call->span, "blocks call each other too deeply");
   if (++elaborator->instances > MAX_INSTANCES)
-    elaborator_stop(elaborator, call->span, "the model makes more than 100000 calls");
+    elaborator_stop(elaborator, call->span, "the model makes more than 20000 calls");
   return !elaborator->stopped;
 }
 
@@ -252,7 +252,7 @@ static Value give_back_all(Elaborator *elaborator, const Expression *call, const
 }
 
 Value call_block(Elaborator *elaborator, const Expression *call, const Definition *block) {
-  BoundArgument *bound = ARENA_ARRAY(elaborator->arena, BoundArgument, MAX_BOUND);
+  BoundArgument *bound = ARENA_ARRAY(elaborator->arena, BoundArgument, block->formal_count + 1);
   if (!may_call(elaborator, call, block) || !evaluate_arguments(elaborator, call, block, bound))
     return value_poison(call->span);
   const char *path = call->path.part ? expression_path(elaborator, &call->path) : "";

@@ -245,7 +245,7 @@ bool type_bind_argument(Elaborator *elaborator, const Formal *formal, const Name
   if (!check_kind(elaborator, type, argument, span)) return false;
   *out = type->kind == TYPE_PARTS ? complex_show_parts(elaborator, argument) : *argument;
   /* The axes that are bound by position: those that no axis parameter picks and that are not the shown parts. */
-  int32_t open[SHAPE_MAX_RANK], open_count = 0, positional = 0, rest = 0;
+  int32_t open[SHAPE_MAX_RANK] = {0}, open_count = 0, positional = 0, rest = 0;
   bool picked[SHAPE_MAX_RANK] = {false};
   for (uint32_t i = 0; i < type->count; i++) {
     const AxisSyntax *axis = &type->axis[i];

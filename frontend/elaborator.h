@@ -24,6 +24,7 @@
 typedef struct AxisLabel {
   const char *text; /* "T", "2*E" */
   const struct Scope *owner;
+  struct AxisLabel *next; /* of its scope */
 } AxisLabel;
 
 typedef struct Axis {
@@ -91,10 +92,9 @@ typedef struct Scope {
   uint32_t draws;
   TensorName *tensor;
   StaticName *fixed;
-  AxisLabel **label;
+  AxisLabel *label; /* the newest; a list */
   AxisBinding *binding;
-  size_t tensor_count, tensor_capacity, fixed_count, fixed_capacity, label_count, label_capacity, binding_count,
-      binding_capacity;
+  size_t tensor_count, tensor_capacity, fixed_count, fixed_capacity, binding_count, binding_capacity;
 } Scope;
 
 /* The param whose initial value is being evaluated: draws take its shape and a stream of its own. */
@@ -107,9 +107,9 @@ typedef struct InitialContext {
 enum {
   MAX_CALL_DEPTH = 48,
   MAX_EVALUATION_DEPTH = 800,
-  MAX_INSTANCES = 100000,
-  MAX_STEPS = 2000000,
-  MAX_NODES = 2000000,
+  MAX_INSTANCES = 20000,
+  MAX_STEPS = 1000000,
+  MAX_NODES = 1000000,
   MAX_LOOP = 10000
 };
 
@@ -142,7 +142,7 @@ typedef struct Elaborator {
 } Elaborator;
 
 struct FrontendFile {
-  SyntaxFile **file; /* the file itself, then its imports, then the library */
+  SyntaxFile *file; /* the file itself, then its imports, then the library */
   uint32_t count, library_first;
 };
 

@@ -35,7 +35,7 @@ static char *read_text(Arena *arena, const char *path, size_t *out_length, const
 
 static void add_file(Arena *arena, FrontendFile *file, size_t *capacity, SyntaxFile *syntax) {
   file->file = arena_grow(arena, file->file, file->count, capacity, sizeof *file->file);
-  file->file[file->count++] = syntax;
+  file->file[file->count++] = *syntax;
 }
 
 /* `path` as seen from the file `from`. */
@@ -47,19 +47,19 @@ static const char *relative_path(Arena *arena, const char *from, const char *pat
 
 static bool is_loaded(const FrontendFile *file, const Diagnostics *diagnostics, const char *name) {
   for (uint32_t i = 0; i < file->count; i++)
-    if (!strcmp(diagnostics_source(diagnostics, file->file[i]->source)->name, name)) return true;
+    if (!strcmp(diagnostics_source(diagnostics, file->file[i].source)->name, name)) return true;
   return false;
 }
 
 /* Imports of imports too; each file once, so that files may import each other. */
 static void load_imports(Arena *arena, Diagnostics *diagnostics, FrontendFile *file, size_t *capacity) {
   for (uint32_t f = 0; f < file->count; f++) {
-    const SyntaxFile *syntax = file->file[f];
+    const SyntaxFile *syntax = &file->file[f];
     const char *from = diagnostics_source(diagnostics, syntax->source)->name;
     for (uint32_t i = 0; i < syntax->import_count; i++) {
       const Name *path = &syntax->import[i].path;
       const char *name = relative_path(arena, from, path->text), *reason = "too many files are imported";
-      size_t length;
+      size_t length = 0;
       if (is_loaded(file, diagnostics, name)) continue;
       char *text = file->count < MAX_IMPORTS ? read_text(arena, name, &length, &reason) : NULL;
       if (!text) {
@@ -75,16 +75,16 @@ static void load_imports(Arena *arena, Diagnostics *diagnostics, FrontendFile *f
 /* The user's files define each name once, and none that is built in. The library's names may be hidden. */
 static void check_definitions(Diagnostics *diagnostics, const FrontendFile *file) {
   for (uint32_t f = 0; f < file->library_first; f++) {
-    for (uint32_t i = 0; i < file->file[f]->definition_count; i++) {
-      const Definition *definition = &file->file[f]->definition[i];
+    for (uint32_t i = 0; i < file->file[f].definition_count; i++) {
+      const Definition *definition = &file->file[f].definition[i];
       if (!definition->name.text) continue;
       if (definition->kind == DEFINITION_BLOCK && find_builtin(definition->name.text)) {
         diagnostic_error(diagnostics, DIAG_NAME_TWICE, definition->name.span, definition->name.text);
         diagnostic_hint(diagnostics, "it is a built-in function; choose another name");
       }
       for (uint32_t g = 0; g <= f; g++) {
-        for (uint32_t k = 0; k < file->file[g]->definition_count && (g < f || k < i); k++) {
-          const Definition *other = &file->file[g]->definition[k];
+        for (uint32_t k = 0; k < file->file[g].definition_count && (g < f || k < i); k++) {
+          const Definition *other = &file->file[g].definition[k];
           if (!other->name.text || other->kind != definition->kind ||
               strcmp(other->name.text, definition->name.text) != 0)
             continue;
@@ -122,7 +122,7 @@ FrontendFile *frontend_parse(Arena *arena, Diagnostics *diagnostics, const char 
 
 FrontendFile *frontend_parse_file(Arena *arena, Diagnostics *diagnostics, const char *path) {
   const char *reason;
-  size_t length;
+  size_t length = 0;
   char *text = read_text(arena, path, &length, &reason);
   if (text) return frontend_parse(arena, diagnostics, path, text, length);
   diagnostic_error(diagnostics, DIAG_IMPORT, SPAN_NONE, path, reason);
@@ -131,7 +131,7 @@ FrontendFile *frontend_parse_file(Arena *arena, Diagnostics *diagnostics, const 
 
 void frontend_print_ast(const FrontendFile *file, bool dot, Text *out) {
   if (dot)
-    ast_dot(file->file[0], out);
+    ast_dot(&file->file[0], out);
   else
-    ast_print(file->file[0], out);
+    ast_print(&file->file[0], out);
 }

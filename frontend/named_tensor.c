@@ -10,7 +10,7 @@ NodeId emit(Elaborator *elaborator, Span span, OpCode op, const NodeId *operands
     if (operands[i] == NODE_NONE) return NODE_NONE;
   Graph *graph = elaborator->graph;
   if (graph->node_count >= MAX_NODES) {
-    elaborator_stop(elaborator, span, "the model makes more than 2000000 operations");
+    elaborator_stop(elaborator, span, "the model makes more than 1000000 operations");
     return NODE_NONE;
   }
   graph->span = span;

@@ -32,18 +32,17 @@ void elaborator_stop(Elaborator *elaborator, Span span, const char *message) {
 
 bool elaborator_step(Elaborator *elaborator, Span span) {
   if (++elaborator->steps > MAX_STEPS)
-    elaborator_stop(elaborator, span, "the model takes more than 2000000 steps to unroll");
+    elaborator_stop(elaborator, span, "the model takes more than 1000000 steps to unroll");
   return !elaborator->stopped;
 }
 
 const AxisLabel *scope_label(Elaborator *elaborator, Scope *scope, const char *text) {
-  for (size_t i = 0; i < scope->label_count; i++)
-    if (!strcmp(scope->label[i]->text, text)) return scope->label[i];
+  for (const AxisLabel *label = scope->label; label; label = label->next) {
+    if (!strcmp(label->text, text)) return label;
+  }
   AxisLabel *label = ARENA_NEW(elaborator->arena, AxisLabel);
-  *label = (AxisLabel){.text = text, .owner = scope};
-  scope->label = arena_grow(elaborator->arena, scope->label, scope->label_count, &scope->label_capacity, sizeof label);
-  scope->label[scope->label_count++] = label;
-  return label;
+  *label = (AxisLabel){.text = text, .owner = scope, .next = scope->label};
+  return scope->label = label;
 }
 
 TensorName *scope_find_tensor(const Scope *scope, const char *name) {
