@@ -1,5 +1,6 @@
 #include "compile.h"
 
+#include "cache.h"
 #include "entry.h"
 #include "object.h"
 
@@ -17,10 +18,10 @@ typedef struct Part {
   const Target *target;
   uint64_t load; /* expressions dealt to it */
   uint32_t *kernel;
-  Arena *arena;
+  Arena *arena; /* owns the object */
   Session session;
   Guard guard;
-  LLVMMemoryBufferRef object; /* NULL: it failed, see guard */
+  CodegenBlob object;
   CodegenTimes times;
   pthread_t thread;
 } Part;
@@ -43,11 +44,32 @@ bool compile_target(const CodegenOptions *options, Arena *arena, Target *out, co
   return target_find(options->triple, options->cpu, arena, out, out_message);
 }
 
+static void optimise_and_encode(Part *part) {
+  double start = object_clock();
+  object_optimise(&part->session);
+  part->times.optimise += object_clock() - start;
+  LLVMMemoryBufferRef buffer = object_encode(&part->session, LLVMObjectFile, &part->times);
+  size_t size = LLVMGetBufferSize(buffer);
+  part->object = (CodegenBlob){arena_copy(part->arena, LLVMGetBufferStart(buffer), size), size};
+  LLVMDisposeMemoryBuffer(buffer);
+}
+
 static void build_part(Part *part) {
+  const char *folder = part->options->cache_folder;
   part->arena = arena_create();
   session_begin(&part->session, part->target, part->options->lanes, part->arena);
-  object_build(&part->session, &part->spec, must_verify(part->options), &part->times);
-  part->object = object_encode(&part->session, LLVMObjectFile, &part->times);
+  object_emit(&part->session, &part->spec, must_verify(part->options), &part->times);
+  if (!folder) {
+    optimise_and_encode(part);
+    return;
+  }
+  CacheKey key = cache_key(&part->session, OBJECT_PIPELINE);
+  if (cache_find(folder, &key, part->arena, &part->object)) {
+    part->times.cached += part->spec.kernel_count;
+    return;
+  }
+  optimise_and_encode(part);
+  cache_store(folder, &key, part->object, part->arena);
 }
 
 static void *run_part(void *argument) {
@@ -57,7 +79,6 @@ static void *run_part(void *argument) {
     guard_leave(&part->guard);
   }
   session_discard(&part->session, &part->guard);
-  arena_destroy(part->arena);
   return NULL;
 }
 
@@ -100,20 +121,19 @@ static void add_times(CodegenTimes *sum, const CodegenTimes *part) {
   sum->optimise += part->optimise;
   sum->encode += part->encode;
   sum->kernels += part->kernels;
+  sum->cached += part->cached;
 }
 
-/* The first failure of a part becomes that of the caller's guard, once nothing of LLVM is held any more. */
+/* The first failure of a part becomes that of the caller's guard, once nothing of the parts is held any more. */
 static void collect_parts(Part *parts, uint32_t count, Arena *arena, CodegenObjects *out) {
   const Guard *failed = NULL;
   for (uint32_t k = 0; k < count; k++) {
-    add_times(&out->times, &parts[k].times);
-    if (!parts[k].object) {
-      if (!failed) failed = &parts[k].guard;
-      continue;
-    }
-    size_t size = LLVMGetBufferSize(parts[k].object);
-    out->object[k] = (CodegenBlob){arena_copy(arena, LLVMGetBufferStart(parts[k].object), size), size};
-    LLVMDisposeMemoryBuffer(parts[k].object);
+    Part *part = &parts[k];
+    add_times(&out->times, &part->times);
+    if (part->guard.kind != GUARD_OK && !failed) failed = &part->guard;
+    if (part->guard.kind == GUARD_OK)
+      out->object[k] = (CodegenBlob){arena_copy(arena, part->object.bytes, part->object.size), part->object.size};
+    arena_destroy(part->arena);
   }
   if (failed) guard_pass_on(failed);
 }

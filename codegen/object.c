@@ -9,7 +9,7 @@
 
 /* Our vectors, tiles and order of operations are explicit already. What is left to do is what emitters do not bother
  * with: address arithmetic, loop invariants, dead code. A tenth of the time of default<O3>, for smaller code. */
-static const char PIPELINE[] =
+const char OBJECT_PIPELINE[] =
     "function(early-cse,loop-mssa(loop-rotate,licm),instcombine<no-verify-fixpoint>,simplifycfg)";
 
 double object_clock(void) {
@@ -35,10 +35,10 @@ static void run_passes(Session *session, const char *passes) {
   session_check(error, "optimising");
 }
 
-void object_optimise(Session *session) { run_passes(session, PIPELINE); }
+void object_optimise(Session *session) { run_passes(session, OBJECT_PIPELINE); }
 void object_prune(Session *session) { run_passes(session, "globaldce"); }
 
-void object_build(Session *session, const ModuleSpec *spec, bool verify, CodegenTimes *times) {
+void object_emit(Session *session, const ModuleSpec *spec, bool verify, CodegenTimes *times) {
   double start = object_clock();
   session_begin_module(session, spec->prefix);
   for (uint32_t k = 0; k < spec->kernel_count; k++) {
@@ -48,11 +48,15 @@ void object_build(Session *session, const ModuleSpec *spec, bool verify, Codegen
   }
   if (spec->entry) entry_emit(session, spec->program, spec->prefix);
   if (verify) object_verify(session);
-  double emitted = object_clock();
-  object_optimise(session);
-  times->emit += emitted - start;
-  times->optimise += object_clock() - emitted;
+  times->emit += object_clock() - start;
   times->kernels += spec->kernel_count;
+}
+
+void object_build(Session *session, const ModuleSpec *spec, bool verify, CodegenTimes *times) {
+  object_emit(session, spec, verify, times);
+  double start = object_clock();
+  object_optimise(session);
+  times->optimise += object_clock() - start;
 }
 
 LLVMMemoryBufferRef object_encode(Session *session, LLVMCodeGenFileType type, CodegenTimes *times) {

@@ -14,7 +14,11 @@ typedef struct ModuleSpec {
   bool entry;
 } ModuleSpec;
 
-/* Emits, verifies (`verify`) and optimises the module; it stays in the session. Times are added to. */
+extern const char OBJECT_PIPELINE[]; /* what object_optimise runs */
+
+/* Emits and verifies (`verify`) the module; it stays in the session. Times are added to. */
+void object_emit(Session *session, const ModuleSpec *spec, bool verify, CodegenTimes *times);
+/* The same, and optimises it. */
 void object_build(Session *session, const ModuleSpec *spec, bool verify, CodegenTimes *times);
 /* Encodes the session's module, which LLVM changes by it: once for each module. */
 LLVMMemoryBufferRef object_encode(Session *session, LLVMCodeGenFileType type, CodegenTimes *times);
