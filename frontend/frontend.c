@@ -121,7 +121,7 @@ FrontendFile *frontend_parse(Arena *arena, Diagnostics *diagnostics, const char 
 }
 
 FrontendFile *frontend_parse_file(Arena *arena, Diagnostics *diagnostics, const char *path) {
-  const char *reason;
+  const char *reason = "";
   size_t length = 0;
   char *text = read_text(arena, path, &length, &reason);
   if (text) return frontend_parse(arena, diagnostics, path, text, length);

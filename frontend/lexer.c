@@ -11,7 +11,7 @@ typedef struct Spelling {
 
 static const Spelling punctuation[] = {
 #define TOKEN(name, text)
-#define PUNCTUATION(name, text) {text, sizeof(text) - 1, TOKEN_##name},
+#define PUNCTUATION(name, text) {(text), sizeof(text) - 1, TOKEN_##name},
 #define RESERVED(name, text)
 #include "tokens.def"
 };
@@ -19,12 +19,12 @@ static const Spelling punctuation[] = {
 static const Spelling reserved[] = {
 #define TOKEN(name, text)
 #define PUNCTUATION(name, text)
-#define RESERVED(name, text) {text, sizeof(text) - 1, TOKEN_##name},
+#define RESERVED(name, text) {(text), sizeof(text) - 1, TOKEN_##name},
 #include "tokens.def"
 };
 
 static const char *const kind_texts[] = {
-#define TOKEN(name, text) text,
+#define TOKEN(name, text) (text),
 #include "tokens.def"
 };
 

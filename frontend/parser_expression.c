@@ -99,7 +99,7 @@ static Expression *parse_items(Parser *parser, TokenKind close, Span first) {
   while (!parser->failed && parser_kind(parser) != close) {
     Expression *next = parser_expression(parser);
     if (!next) return NULL;
-    item = arena_grow(parser->arena, item, count, &capacity, sizeof *item);
+    item = arena_grow(parser->arena, item, count, &capacity, sizeof(void *));
     item[count++] = next;
     if (next->depth > depth) depth = next->depth;
     if (!parser_accept(parser, TOKEN_COMMA)) break;

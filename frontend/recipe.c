@@ -26,7 +26,7 @@ static const KeyField key_fields[] = {
 };
 
 const RecipeKey recipe_keys[] = {
-#define RECIPE(field, section, choice, key, type, initial, doc) {section, choice, key, #type, #initial, doc},
+#define RECIPE(field, section, choice, key, type, initial, doc) {(section), (choice), (key), #type, #initial, (doc)},
 #include "recipe.def"
 #undef RECIPE
 };
@@ -34,7 +34,7 @@ const RecipeKey recipe_keys[] = {
 const uint32_t recipe_key_count = sizeof recipe_keys / sizeof *recipe_keys;
 
 static const Recipe recipe_initial = {
-#define RECIPE(field, section, choice, key, type, initial, doc) .field = initial,
+#define RECIPE(field, section, choice, key, type, initial, doc) .field = (initial),
 #include "recipe.def"
 #undef RECIPE
 };
