@@ -161,8 +161,11 @@ static void plan_work(const Kernel *kernel, int lanes, MapPlan *plan) {
     work->part[work->part_count++] = (WorkPart){kernel->axis[k].extent, (int)k == plan->block_axis ? lanes : 1};
   }
   if (plan->row || plan->vector_axis == NO_VECTOR_AXIS) return;
-  plan->chunk = (int64_t)lanes * plan->columns;
-  if (!plan->reduced && plan->chunk < CHUNK_ELEMENTS) plan->chunk = CHUNK_ELEMENTS;
+  /* Whole groups of columns, for about CHUNK_ELEMENTS elements of work. */
+  double reduced = 1;
+  for (uint32_t k = 0; k < plan->order_count; k++) reduced *= extent_guess(kernel, plan->order[k]);
+  int64_t group = (int64_t)lanes * plan->columns, groups = (int64_t)(CHUNK_ELEMENTS / reduced) / group;
+  plan->chunk = group * (groups < 1 ? 1 : groups);
   work->part[work->part_count++] = (WorkPart){kernel->axis[plan->vector_axis].extent, plan->chunk};
 }
 
