@@ -94,13 +94,8 @@ static bool has_scan(const Program *program) {
   return false;
 }
 
-static void check_random(uint64_t seed, bool fuse, const DifferentiateSpec *spec) {
-  arena = arena_create();
-  Random random = {seed};
-  Graph *graph = random_graph(&random, arena, STEPS);
-  const Graph *reference = spec ? graph_differentiate(graph, arena, spec) : graph;
-  const Program *program = build(reference, fuse);
-  if (has_scan(program)) return;
+/* The program's code at three batch sizes against the values of `reference`. */
+static void check_code(const Program *program, const Graph *reference, uint64_t seed) {
   const CodegenApi *api = codegen_library();
   CodegenOptions options = {.lanes = 4 << seed % 3, .verify = true};
   CodegenObjects objects;
@@ -117,6 +112,15 @@ static void check_random(uint64_t seed, bool fuse, const DifferentiateSpec *spec
     if (!(error <= TOLERANCE)) fail_with_program(program, seed, batch, error);
   }
   api->unload(image);
+}
+
+static void check_random(uint64_t seed, bool fuse, const DifferentiateSpec *spec) {
+  arena = arena_create();
+  Random random = {seed};
+  Graph *graph = random_graph(&random, arena, STEPS);
+  const Graph *reference = spec ? graph_differentiate(graph, arena, spec) : graph;
+  const Program *program = build(reference, fuse);
+  if (!has_scan(program)) check_code(program, reference, seed);
   arena_destroy(arena);
 }
 
