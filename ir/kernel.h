@@ -28,7 +28,8 @@
  *   CONTRACT  PARALLEL axes in the order batch (both factors vary), left-only, right-only, then REDUCED axes (perhaps
  *             none). The last PARALLEL axis, the vector axis, is right-only; lowering sees to it that `right` and the
  *             stores have unit stride along it wherever layouts allow, but that is not promised. The epilogue
- *             depends on PARALLEL axes only and has no reductions; every store has all PARALLEL axes. Factors may have guards.
+ *             depends on PARALLEL axes only and has no reductions; every store has all PARALLEL axes. Factors may have
+ *             guards, and are expressions of their own that only the product reads.
  *   SPECTRAL  the same with one factor a BUFFER_CONSTANT: `left`, or `right` where the transformed axis is innermost.
  *   SCAN      PARALLEL axes, LANE, TIME, then STATE if there is one: exactly one LANE and one TIME. Recurrences of one
  *             direction come before all those of the other, and do not depend on them. A reduction is over STATE, LANE

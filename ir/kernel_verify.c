@@ -131,7 +131,15 @@ static const char *check_product(const Check *check) {
   const Kernel *kernel = check->kernel;
   if (kernel->left >= kernel->expr_count || kernel->right >= kernel->expr_count) return "factors are missing";
   const Expr *left = &kernel->expr[kernel->left], *right = &kernel->expr[kernel->right];
-  if (left->kind != EXPR_LOAD || right->kind != EXPR_LOAD) return "factors are no loads";
+  if (left->kind != EXPR_LOAD || right->kind != EXPR_LOAD || kernel->left == kernel->right)
+    return "factors are no loads";
+  for (uint32_t e = 0; e < kernel->expr_count; e++) {
+    if (kernel->expr[e].kind != EXPR_OP) continue;
+    for (int k = 0; k < op_info(kernel->expr[e].op)->operands_min; k++) {
+      uint32_t source = kernel->expr[e].arg[k];
+      if (source == kernel->left || source == kernel->right) return arena_format(check->arena, "e%u reads a factor", e);
+    }
+  }
   int stage = 0; /* batch, left-only, right-only */
   for (uint32_t k = 0; k < kernel->axis_count; k++) {
     if (kernel->axis[k].role != AXIS_PARALLEL) continue;

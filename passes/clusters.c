@@ -65,6 +65,17 @@ bool clusters_escapes(const Clusters *clusters, NodeId node, uint32_t cluster) {
   return false;
 }
 
+bool clusters_feeds(const Clusters *clusters, NodeId node, uint32_t a, uint32_t b) {
+  if (clusters->is_output[node]) return false;
+  for (uint32_t k = clusters->user_first[node]; k < clusters->user_first[node + 1]; k++) {
+    NodeId user = clusters->user[k];
+    uint32_t cluster = clusters->of[user];
+    if (cluster != 0 && cluster != a && cluster != b) return false;
+    if (cluster == 0 && !clusters_feeds(clusters, user, a, b)) return false;
+  }
+  return true;
+}
+
 void clusters_settle(Clusters *clusters) {
   const Graph *graph = clusters->graph;
   uint32_t *first = clusters->member_first;

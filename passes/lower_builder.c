@@ -68,7 +68,9 @@ bool builder_split(Builder *builder, const SplitRequest *request, NodeId otherwi
 }
 
 uint32_t builder_expr(Builder *builder, const Expr *expr) {
+  bool product = builder->family == LOWER_CONTRACT || builder->family == LOWER_SPECTRAL;
   for (uint32_t e = 0; e < builder->expr_count; e++) {
+    if (product && (e == builder->left || e == builder->right)) continue; /* factors are read by the product alone */
     if (builder->expr[e].kind == expr->kind && expr_equal(&builder->expr[e], expr, KERNEL_MAX_AXES)) return e;
   }
   builder->expr = arena_grow(builder->arena, builder->expr, builder->expr_count, &builder->expr_capacity, sizeof(Expr));

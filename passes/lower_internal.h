@@ -45,6 +45,9 @@ void clusters_store(Clusters *clusters, NodeId node);
 /* Is the value of `node` read outside `cluster`, or an output? Looks through views that are not stored. */
 bool clusters_escapes(const Clusters *clusters, NodeId node, uint32_t cluster);
 
+/* Do all readers of `node` belong to one of two clusters? */
+bool clusters_feeds(const Clusters *clusters, NodeId node, uint32_t a, uint32_t b);
+
 typedef struct Lowered {
   uint32_t step_count;
   Step *step;
@@ -190,6 +193,8 @@ int scan_score(const Builder *builder);
 bool lower_cluster(const Clusters *clusters, uint32_t cluster, Lowered *lowered, Failure *out_failure);
 /* Would the cluster be one kernel? For passes that try. Settles `clusters`. */
 bool lower_is_possible(Clusters *clusters, uint32_t cluster, Arena *scratch, Failure *out_failure);
+/* For lower_cluster in a pass that tries: every node has a value. */
+Lowered *lowered_for_trials(const Clusters *clusters, Arena *arena);
 /* All clusters; adds to clusters->of what has to be stored, and says so to `explain`. */
 Lowered *lower_all(Clusters *clusters, Arena *arena, Text *explain);
 

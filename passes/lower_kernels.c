@@ -140,24 +140,27 @@ bool lower_cluster(const Clusters *clusters, uint32_t cluster, Lowered *lowered,
   return done;
 }
 
-static Lowered *lowered_create(const Clusters *clusters, Arena *arena) {
+static Lowered *lowered_create(const Clusters *clusters, Arena *arena, bool everything) {
   Lowered *lowered = ARENA_NEW(arena, Lowered);
   lowered->arena = arena;
   lowered->value = arena_grow(arena, NULL, 0, &lowered->value_capacity, sizeof(LoweredValue)); /* slot 0 stays free */
   lowered->of_node = ARENA_ARRAY(arena, ValueId, clusters->graph->node_count + 1);
   for (NodeId id = 1; id <= clusters->graph->node_count; id++) {
-    if (!clusters->stored[id]) continue;
-    Dim count;
-    if (!shape_count(graph_shape(clusters->graph, id), &count)) guard_bug("lowering: %%%u has two symbols", id);
+    if (!clusters->stored[id] && !everything) continue;
+    Dim count = dim_constant(0);
+    bool counted = shape_count(graph_shape(clusters->graph, id), &count);
+    if (!counted && clusters->stored[id]) guard_bug("lowering: %%%u has two symbols", id);
     lowered->of_node[id] = lowered_add_value(lowered, id, count, NULL);
   }
   return lowered;
 }
 
+Lowered *lowered_for_trials(const Clusters *clusters, Arena *arena) { return lowered_create(clusters, arena, true); }
+
 bool lower_is_possible(Clusters *clusters, uint32_t cluster, Arena *scratch, Failure *out_failure) {
   for (;;) {
     clusters_settle(clusters);
-    Lowered *lowered = lowered_create(clusters, scratch);
+    Lowered *lowered = lowered_create(clusters, scratch, false);
     if (lower_cluster(clusters, cluster, lowered, out_failure)) return true;
     if (out_failure->kind != FAILURE_STORE || clusters->of[out_failure->node] != 0) return false;
     clusters_store(clusters, out_failure->node);
@@ -242,7 +245,7 @@ static void mend(Clusters *clusters, uint32_t cluster, const Failure *failure, u
 Lowered *lower_all(Clusters *clusters, Arena *arena, Text *explain) {
   for (;;) {
     clusters_settle(clusters);
-    Lowered *lowered = lowered_create(clusters, arena);
+    Lowered *lowered = lowered_create(clusters, arena, false);
     bool complete = true;
     uint32_t count = clusters->count; /* mending adds more, for the next round */
     for (uint32_t c = 1; c <= count; c++) {

@@ -109,6 +109,9 @@ bool lower_reduce(Builder *builder, NodeId id, const Place *place, uint32_t *out
 
 bool lower_inner_product(Builder *builder, NodeId id, const Place *place, uint32_t *out_expr) {
   const Node *node = node_of(builder, id);
+  if (builder->family != LOWER_MAP && builder->family != LOWER_SCAN) {
+    return builder_fail(builder, FAILURE_SHAPE, id, "a product is read away from its own index");
+  }
   Labels labels;
   const char *message;
   bool parsed = labels_parse(node_text(node, CONTRACT_LABELS), &labels, &message);

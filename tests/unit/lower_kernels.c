@@ -14,13 +14,13 @@ static Arena *arena;
 static void begin(void) { arena = arena_create(); }
 static void end(void) { arena_destroy(arena); }
 
-static const char *const no_fusion[] = {"fuse-scan"};
+static const char *const no_fusion[] = {"fuse-scan", "fuse-map"};
 
 static Program *build(const Graph *graph, bool fuse) {
   PipelineOptions options = {.verify = true};
   if (!fuse) {
     options.skip = no_fusion;
-    options.skip_count = 1;
+    options.skip_count = 2;
   }
   return program_build(pipeline_run(graph, arena, &options, NULL), arena, NULL);
 }
