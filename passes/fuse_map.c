@@ -152,10 +152,20 @@ static bool is_parallel(const Shape *shape) {
   return shape_count(shape, &count) && (!dim_is_constant(count) || count.factor >= FEWEST);
 }
 
-/* Rows: sums over everything but the leading axes, or over inner axes of a batch. */
+/* A sum over rows: its first axis stays. */
 static bool keeps_first_axis(const Node *reduction) {
   const Attribute *axes = &reduction->attribute[REDUCE_AXES];
   return axes->count == 0 || axes->integers[0] > 0;
+}
+
+/* Are all sums of the cluster over rows? */
+static bool sums_rows(const Fusion *fusion, uint32_t cluster) {
+  const Clusters *clusters = fusion->clusters;
+  for (uint32_t k = clusters->member_first[cluster]; k < clusters->member_first[cluster + 1]; k++) {
+    const Node *node = node_of(fusion, clusters->member[k]);
+    if (is_reduction(node->op) && !keeps_first_axis(node)) return false;
+  }
+  return true;
 }
 
 /* Only where reading `value` in the cluster of `reader` saves more than it costs. */
@@ -175,9 +185,9 @@ static bool is_profitable(const Fusion *fusion, NodeId value, NodeId reader) {
     bool cheap = !has_op(fusion, from, is_transcendental);
     return (alone || keeps_first_axis(node)) && (is_parallel(&node->shape) || cheap);
   }
-  if (is_reduction(source->op) && !same) return keeps_first_axis(source) && is_parallel(&source->shape);
   if (same) return true;
-  return alone && !has_op(fusion, from, is_transcendental) && !has_op(fusion, from, is_reduction);
+  if (has_op(fusion, from, is_reduction)) return sums_rows(fusion, from) && is_parallel(&source->shape);
+  return alone && !has_op(fusion, from, is_transcendental);
 }
 
 /* Moves all of one cluster into another. */

@@ -107,18 +107,22 @@ static bool is_convex(const Fusion *fusion) {
   return true;
 }
 
-/* A full tensor that the members would have to load? */
-static bool loads_full(const Fusion *fusion) {
-  for (NodeId id = 1; id <= fusion->graph->node_count; id++) {
-    if (!fusion->member[id]) continue;
-    const Node *node = node_of(fusion, id);
-    for (uint32_t k = 0; k < node->operand_count; k++) {
-      NodeId operand = node->operand[k];
-      if (fusion->member[operand] || !is_full(fusion, operand)) continue;
-      if (node_of(fusion, operand)->op != OP_BROADCAST) return true;
-    }
+static bool has_user(const Fusion *fusion, NodeId id, bool inside) {
+  const Clusters *clusters = fusion->clusters;
+  for (uint32_t k = clusters->user_first[id]; k < clusters->user_first[id + 1]; k++) {
+    if (fusion->member[clusters->user[k]] == inside) return true;
   }
   return false;
+}
+
+/* How many full tensors the members load. */
+static uint32_t count_full_loads(const Fusion *fusion) {
+  uint32_t count = 0;
+  for (NodeId id = 1; id <= fusion->graph->node_count; id++) {
+    if (fusion->member[id] || !is_full(fusion, id) || node_of(fusion, id)->op == OP_BROADCAST) continue;
+    count += has_user(fusion, id, true);
+  }
+  return count;
 }
 
 /* Adds the node with what it needs, or nothing. */
@@ -126,9 +130,10 @@ static bool try_add(Fusion *fusion, NodeId id, bool may_load_full) {
   size_t bytes = fusion->graph->node_count + 1;
   bool *member = arena_copy(fusion->scratch, fusion->member, bytes);
   bool *again = arena_copy(fusion->scratch, fusion->again, bytes);
+  uint32_t loads = count_full_loads(fusion);
   add_member(fusion, id);
   add_producers(fusion);
-  if (is_convex(fusion) && (may_load_full || !loads_full(fusion))) return true;
+  if (is_convex(fusion) && (may_load_full || count_full_loads(fusion) <= loads)) return true;
   memcpy(fusion->member, member, bytes);
   memcpy(fusion->again, again, bytes);
   return false;
@@ -178,14 +183,6 @@ static void add_consumers(Fusion *fusion) {
       }
     }
   }
-}
-
-static bool has_user(const Fusion *fusion, NodeId id, bool inside) {
-  const Clusters *clusters = fusion->clusters;
-  for (uint32_t k = clusters->user_first[id]; k < clusters->user_first[id + 1]; k++) {
-    if (fusion->member[clusters->user[k]] == inside) return true;
-  }
-  return false;
 }
 
 /* Values of the full space that no member reads would only be stored: whoever reads them computes them instead. */
