@@ -63,12 +63,8 @@ static Expression *parse_number(Parser *parser) {
     errno = 0;
     expression->integer = strtoll(digits, NULL, 10);
     expression->is_integer = true;
-    if (errno == ERANGE) {
-      parser->failed = true;
-      diagnostic_error(parser->diagnostics, DIAG_NUMBER_RANGE, expression->span, digits);
-    }
+    if (errno == ERANGE) diagnostic_error(parser->diagnostics, DIAG_NUMBER_RANGE, expression->span, digits);
   } else if (expression->real > 1e300) {
-    parser->failed = true;
     diagnostic_error(parser->diagnostics, DIAG_NUMBER_RANGE, expression->span, digits);
   }
   parser_take(parser);

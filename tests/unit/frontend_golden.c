@@ -5,7 +5,8 @@
  * marks may be left out). tests/golden/lower/<name>.simba   against <name>.ir: the model's graph, then that of its
  * initial values tests/golden/ast/<name>.simba     against <name>.ast and <name>.dot: the syntax tree
  *
- * A file may begin with lines "#! set NAME=VALUE", "#! training". SIMBA_UPDATE=1 rewrites what is beside. */
+ * A file may begin with lines "#! set NAME=VALUE", "#! model NAME", "#! training". SIMBA_UPDATE=1 rewrites what is
+ * beside. */
 #include "frontend/frontend.h"
 #include "tests/golden_text.h"
 
@@ -58,6 +59,7 @@ static Run begin(const char *path) {
     size_t rest = strcspn(line, "\n");
     char *directive = arena_text(run.arena, line + 3, rest - 3), *equals = strchr(directive, '=');
     if (!strcmp(directive, "training")) run.options.training = true;
+    if (!strncmp(directive, "model ", 6)) run.options.model = directive + 6;
     if (strncmp(directive, "set ", 4) != 0 || !equals) continue;
     *equals = '\0';
     ck_assert_uint_lt(run.options.setting_count, SETTING_LIMIT);
@@ -131,6 +133,29 @@ START_TEST(errors_are_reported) {
 }
 END_TEST
 
+/* Every message about a model file has a case. */
+START_TEST(every_code_has_a_case) {
+  static const char *const codes[] = {
+#define DIAGNOSTIC(code, name, format) code,
+#include "ir/diagnostic.def"
+#undef DIAGNOSTIC
+  };
+  Arena *arena = arena_create();
+  Text all = text_begin(arena);
+  for (int i = 0; i < error_count; i++) {
+    size_t length;
+    text_puts(&all, golden_read(arena, arena_format(arena, "%s.simba", error_cases[i].path), &length));
+    const char *rendered = golden_read(arena, arena_format(arena, "%s.err", error_cases[i].path), &length);
+    if (rendered) text_puts(&all, rendered);
+  }
+  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+    bool ours = codes[i][0] == 'E' && codes[i][1] == '0' && codes[i][2] >= '1' && codes[i][2] <= '3';
+    ck_assert_msg(!ours || strstr(all.data, codes[i]), "%s has no case in tests/golden/errors", codes[i]);
+  }
+  arena_destroy(arena);
+}
+END_TEST
+
 static void need_model(Run *run, const Model *model) {
   Text human = text_begin(run->arena);
   diagnostics_render(run->diagnostics, DIAGNOSTIC_HUMAN, false, &human);
@@ -180,6 +205,7 @@ int main(void) {
   Suite *suite = suite_create("frontend_golden");
   TCase *tests = tcase_create("golden");
   tcase_add_loop_test(tests, errors_are_reported, 0, error_count);
+  tcase_add_test(tests, every_code_has_a_case);
   tcase_add_loop_test(tests, models_are_lowered, 0, lower_count);
   tcase_add_loop_test(tests, syntax_trees_are_printed, 0, ast_count);
   suite_add_tcase(suite, tests);
