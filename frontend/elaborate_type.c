@@ -178,7 +178,8 @@ bool type_match_value(Elaborator *elaborator, const TypeSyntax *type, const char
 
 bool type_match_result(Elaborator *elaborator, const TypeSyntax *type, const NamedTensor *value, Span span,
                        NamedTensor *out) {
-  NamedTensor seen = type->kind == TYPE_PARTS ? complex_hide_parts(elaborator, span, value) : *value;
+  bool hides = type->kind == TYPE_PARTS && elaborator->scope->shows_parts;
+  NamedTensor seen = hides ? complex_hide_parts(elaborator, span, value) : *value;
   if (seen.node == NODE_NONE || !check_kind(elaborator, type, &seen, span)) return false;
   const char *what = arena_format(elaborator->arena, "the result of '%s'", elaborator->scope->definition->name.text);
   return order_axes(elaborator, type, what, &seen, span, out);
@@ -243,7 +244,9 @@ bool type_bind_argument(Elaborator *elaborator, const Formal *formal, const Name
   const TypeSyntax *type = &formal->type;
   const Definition *definition = elaborator->scope->definition;
   if (!check_kind(elaborator, type, argument, span)) return false;
-  *out = type->kind == TYPE_PARTS ? complex_show_parts(elaborator, argument) : *argument;
+  bool shows = type->kind == TYPE_PARTS && argument->complex;
+  if (shows) elaborator->scope->shows_parts = true;
+  *out = shows ? complex_show_parts(elaborator, argument) : *argument;
   /* The axes that are bound by position: those that no axis parameter picks and that are not the shown parts. */
   int32_t open[SHAPE_MAX_RANK] = {0}, open_count = 0, positional = 0, rest = 0;
   bool picked[SHAPE_MAX_RANK] = {false};

@@ -89,6 +89,7 @@ typedef struct Scope {
   const char *prefix; /* of parameter paths: "" or "blocks.0" */
   Span call;
   bool tensors_hidden; /* while a static expression or an initial value is evaluated */
+  bool shows_parts;    /* a complex argument is seen as its parts, and so is the result */
   uint32_t draws;
   TensorName *tensor;
   StaticName *fixed;

@@ -109,6 +109,16 @@ START_TEST(a_real_number_joins_the_real_part) {
 }
 END_TEST
 
+START_TEST(parts_stay_parts_within_a_block_that_shows_them) {
+  Model *model = build(
+      "block outer(x: parts[...]) -> parts[...] { relu(x) * x } "
+      "model m() { input x: complex[d = 1] output y: complex[d] = outer(x) output z = outer(imag(x)) }");
+  const double *const *data = DATA(LIST(-2, 3));
+  CHECK_VALUES(run(model->graph, data, OUTPUT_VALUE, "y"), 0, 9);
+  CHECK_VALUES(run(model->graph, data, OUTPUT_VALUE, "z"), 9);
+}
+END_TEST
+
 START_TEST(scans) {
   Model *model = build(
       "model m() { input x: [T = 4] input a: [T] input s: [] "
@@ -346,6 +356,7 @@ int main(void) {
   tcase_add_test(tests, layer_norm_of_one_row);
   tcase_add_test(tests, complex_products);
   tcase_add_test(tests, a_real_number_joins_the_real_part);
+  tcase_add_test(tests, parts_stay_parts_within_a_block_that_shows_them);
   tcase_add_test(tests, scans);
   tcase_add_test(tests, reshapes);
   tcase_add_test(tests, reductions_and_choices);
