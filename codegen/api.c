@@ -8,13 +8,14 @@
 
 __attribute__((visibility("default"))) CodegenApiFunction simbac_codegen_api;
 
-/* The message of a guard that something unwound to. */
+/* The status and message of a guard that something unwound to. Its message is copied in a guard too: memory may be
+ * short. */
 static CodegenStatus guard_status(const Guard *guard, Arena *arena, const char **out_message) {
-  if (guard->kind == GUARD_OUT_OF_MEMORY) {
-    *out_message = "out of memory";
-    return CODEGEN_OUT_OF_MEMORY;
-  }
+  *out_message = "out of memory";
+  Guard copying;
+  if (guard->kind == GUARD_OUT_OF_MEMORY || !guard_enter(&copying)) return CODEGEN_OUT_OF_MEMORY;
   *out_message = arena_format(arena, "%s", guard->message);
+  guard_leave(&copying);
   return CODEGEN_BUG;
 }
 
