@@ -1,5 +1,5 @@
-/* Every f32 through an elementary function of codegen/vector_math.h, as compiled for this machine, against a reference in
- * double:
+/* Every f32 through an elementary function of codegen/vector_math.h, as compiled for this machine, against a reference
+ * in double:
  *
  *   vector_math FUNCTION [CPU]      CPU as in simbac --cpu, or "baseline" (no FMA on x86-64)
  *
@@ -114,30 +114,6 @@ static void check_values(const Function *function, Chunk *chunk, Result *result)
     result_take(result, value_error(function, chunk->x[i], chunk->y[i], chunk->reference[i]), chunk->x[i], chunk->y[i]);
 }
 
-/* CHUNK operands of one sign and exponent. For an odd function also their negatives, whose results must differ in
- * nothing but the sign. */
-static void check_chunk(const Function *function, const VectorKernel *kernel, uint32_t first, Chunk *chunk,
-                        Result *result) {
-  for (uint32_t i = 0; i < CHUNK; i++) chunk->x[i] = float_of(first + i);
-  run_flushing(kernel, chunk->x, chunk->y);
-  if (is_special(function, first) || first << 1 == 0) {
-    check_values(function, chunk, result);
-  } else {
-    const float *range = function->range[!(first >> 31)];
-    function->reference(chunk->x, chunk->reference, CHUNK);
-    double error = reference_compare(chunk->y, chunk->reference, CHUNK, flushed_below(function, first), range[0],
-                                     range[1]);
-    if (is_worse(error, result->error)) check_values(function, chunk, result);
-  }
-  if (!function->odd) return;
-  Chunk *negated = chunk + 1;
-  for (uint32_t i = 0; i < CHUNK; i++) negated->x[i] = -chunk->x[i];
-  run_flushing(kernel, negated->x, negated->y);
-  for (uint32_t i = 0; i < CHUNK; i++)
-    if (bits_of(negated->y[i]) != (bits_of(chunk->y[i]) ^ SIGN) && !(isnan(chunk->y[i]) && isnan(negated->y[i])))
-      result_take(result, NAN, negated->x[i], negated->y[i]);
-}
-
 /* --- the sample: every 4099th operand and the neighbours of every power of two and every threshold --------------- */
 
 static const float THRESHOLDS[] = {-103.97208f, -88.0f,  -87.33654f, 88.72283f, 88.3762f, 0.625f, 0.9f,
@@ -171,6 +147,30 @@ static void check_sample(const Function *function, const VectorKernel *kernel, b
 
 #ifndef SIMBA_SAMPLE_ONLY
 /* --- all of them, by tasks of 2^20 ------------------------------------------------------------------------------ */
+
+/* CHUNK operands of one sign and exponent. For an odd function also their negatives, whose results must differ in
+ * nothing but the sign. */
+static void check_chunk(const Function *function, const VectorKernel *kernel, uint32_t first, Chunk *chunk,
+                        Result *result) {
+  for (uint32_t i = 0; i < CHUNK; i++) chunk->x[i] = float_of(first + i);
+  run_flushing(kernel, chunk->x, chunk->y);
+  if (is_special(function, first) || first << 1 == 0) {
+    check_values(function, chunk, result);
+  } else {
+    const float *range = function->range[!(first >> 31)];
+    function->reference(chunk->x, chunk->reference, CHUNK);
+    double error =
+        reference_compare(chunk->y, chunk->reference, CHUNK, flushed_below(function, first), range[0], range[1]);
+    if (is_worse(error, result->error)) check_values(function, chunk, result);
+  }
+  if (!function->odd) return;
+  Chunk *negated = chunk + 1;
+  for (uint32_t i = 0; i < CHUNK; i++) negated->x[i] = -chunk->x[i];
+  run_flushing(kernel, negated->x, negated->y);
+  for (uint32_t i = 0; i < CHUNK; i++)
+    if (bits_of(negated->y[i]) != (bits_of(chunk->y[i]) ^ SIGN) && !(isnan(chunk->y[i]) && isnan(negated->y[i])))
+      result_take(result, NAN, negated->x[i], negated->y[i]);
+}
 
 typedef struct Sweep {
   const Function *function;

@@ -3,13 +3,13 @@
 #include <math.h>
 #include <string.h>
 
-static inline int64_t bits_of(double x) {
-  int64_t bits;
+static inline uint64_t bits_of(double x) {
+  uint64_t bits;
   memcpy(&bits, &x, sizeof bits);
   return bits;
 }
 
-static inline double double_of(int64_t bits) {
+static inline double double_of(uint64_t bits) {
   double x;
   memcpy(&x, &bits, sizeof x);
   return x;
@@ -35,7 +35,7 @@ static inline double exp_double(double x) {
   p = p * r + 1.0 / 6;
   p = p * r + 0.5;
   p = p * r * r + r + 1;
-  return p * double_of((int64_t)((uint64_t)(bits_of(rounded) + 1023) << 52));
+  return p * double_of((bits_of(rounded) + 1023) << 52);
 }
 
 /* 2 atanh(s), |s| <= 1/3: twelve terms leave less than 2^-42. */
@@ -56,11 +56,10 @@ static inline double twice_atanh(double s) {
 }
 
 static inline double log_double(double x) {
-  const int64_t sqrt_half = 0x3fe6a09e667f3bcd;
-  int64_t above = bits_of(x) - sqrt_half;
+  const uint64_t sqrt_half = 0x3fe6a09e667f3bcd;
+  uint64_t above = bits_of(x) - sqrt_half;
   /* The exponent, made a double by way of the mantissa of 2^52 + 2048. */
-  double exponent = double_of((int64_t)((uint64_t)(above + ((int64_t)2048 << 52)) >> 52) | 0x4330000000000000) -
-                    (0x1p52 + 2048);
+  double exponent = double_of((above + ((uint64_t)2048 << 52)) >> 52 | 0x4330000000000000) - (0x1p52 + 2048);
   double m = double_of((above & 0x000fffffffffffff) + sqrt_half);
   double result = exponent * 0x1.62e42fefa39efp-1 + twice_atanh((m - 1) / (m + 1));
   return x == 0 ? -HUGE_VAL : result;
@@ -109,9 +108,9 @@ void reference_erf(const float *x, double *y, int64_t count) {
 /* One error; without branches. */
 static inline double error_in_units(double value, double exact, double flushed_below, double low, double high) {
   const double overflow = 0x1p128;
-  const int64_t exponent_mask = 0x7ff0000000000000, mantissa_bits = 23;
+  const uint64_t exponent_mask = 0x7ff0000000000000, mantissa_bits = 23;
   /* Less the exponent field of 2^e this is 2^(23 - e). */
-  const int64_t reciprocal = (2 * 1023 + mantissa_bits) << 52;
+  const uint64_t reciprocal = (2 * 1023 + mantissa_bits) << 52;
   exact = exact > overflow ? overflow : exact;
   exact = exact < -overflow ? -overflow : exact;
   value = value > overflow ? overflow : value;
@@ -136,9 +135,9 @@ double reference_compare(const float *y, const double *reference, int64_t count,
     for (int64_t i = 0; i < size; i++)
       error[i] = error_in_units(y[first + i], reference[first + i], flushed_below, low, high);
     for (int64_t i = 0; i < size; i++) {
-      int64_t bits = bits_of(error[i]);
+      int64_t bits = (int64_t)bits_of(error[i]);
       largest = bits > largest ? bits : largest;
     }
   }
-  return double_of(largest);
+  return double_of((uint64_t)largest);
 }

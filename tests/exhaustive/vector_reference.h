@@ -15,9 +15,9 @@ void reference_softplus(const float *x, double *y, int64_t count);
 void reference_tanh(const float *x, double *y, int64_t count);
 void reference_erf(const float *x, double *y, int64_t count);
 
-/* Largest error of y against the reference, in units in the last place of an f32 at the reference (of the smallest normal
- * one below that). A zero for a reference under `flushed_below` counts as right, an infinity as 2^128; a nan gives a nan.
- * y outside [low, high] gives a nan too. */
+/* Largest error of y against the reference, in units in the last place of an f32 at the reference (of the smallest
+ * normal one below that). A zero for a reference under `flushed_below` counts as right, an infinity as 2^128; a nan
+ * gives a nan. y outside [low, high] gives a nan too. */
 double reference_compare(const float *y, const double *reference, int64_t count, double flushed_below, float low,
                          float high);
 

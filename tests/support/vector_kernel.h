@@ -1,5 +1,5 @@
-/* The elementary functions of codegen/vector_math.h as callable code of this machine: y[i] = f(x[i]), for the exhaustive
- * test and the benchmark of vector math. */
+/* The elementary functions of codegen/vector_math.h as callable code of this machine: y[i] = f(x[i]), for the
+ * exhaustive test and the benchmark of vector math. */
 #ifndef SIMBAC_TESTS_VECTOR_KERNEL_H
 #define SIMBAC_TESTS_VECTOR_KERNEL_H
 
