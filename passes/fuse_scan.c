@@ -300,16 +300,6 @@ static Graph *make_cluster(const Fusion *fusion, Arena *arena, NodeId **out_map,
   return NULL;
 }
 
-static bool stores_full(const Graph *graph, uint32_t cluster, const Shape *full, Arena *scratch) {
-  Clusters *clusters = clusters_create(graph, scratch);
-  clusters_settle(clusters);
-  for (NodeId id = 1; id <= graph->node_count; id++) {
-    if (graph->node[id].cluster == cluster && clusters->stored[id] && shape_equal(graph_shape(graph, id), full))
-      return true;
-  }
-  return false;
-}
-
 static const Graph *fuse_one(const Graph *graph, NodeId scan, PassContext *context, NodeId **out_map) {
   static const char *const extent_name[] = {[WITH_EPILOGUES] = "with what follows its sums",
                                             [WITH_CONSUMERS] = "with what reads its states",
@@ -325,11 +315,23 @@ static const Graph *fuse_one(const Graph *graph, NodeId scan, PassContext *conte
     if (find_members(&fusion, extent)) made = make_cluster(&fusion, context->arena, out_map, &reason);
     if (made == NULL) pass_explain(context, "scan %%%u does not fuse %s: %s", scan, extent_name[extent], reason);
   }
-  if (made != NULL && stores_full(made, made->node[(*out_map)[scan]].cluster, fusion.full, scratch)) {
-    pass_explain(context, "scan %%%u is fused, but something reads a tensor of its full space", scan);
-  }
   arena_destroy(scratch);
   return made;
+}
+
+/* Scans whose clusters store a tensor of the full space for somebody who does not compute it himself. */
+static void explain_stored(const Graph *graph, PassContext *context) {
+  Arena *scratch = arena_create();
+  Clusters *clusters = clusters_create(graph, scratch);
+  clusters_settle(clusters);
+  for (NodeId id = 1; id <= graph->node_count; id++) {
+    uint32_t cluster = graph->node[id].cluster;
+    if (cluster == 0 || !clusters->stored[id]) continue;
+    NodeId scan = graph->cluster[cluster].anchor;
+    if (!shape_equal(graph_shape(graph, id), graph_shape(graph, scan))) continue;
+    pass_explain(context, "the cluster of scan %%%u stores %%%u of its full space: it is read outside", scan, id);
+  }
+  arena_destroy(scratch);
 }
 
 Graph *pass_fuse_scan(const Graph *graph, PassContext *context) {
@@ -349,6 +351,7 @@ Graph *pass_fuse_scan(const Graph *graph, PassContext *context) {
     fused = made;
     id = 0;
   }
+  explain_stored(fused, context);
   Assignment same = assignment_of_graph(fused, 0, context->arena);
   return graph_recluster(fused, context->arena, &same, NULL);
 }

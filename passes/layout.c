@@ -1,0 +1,105 @@
+/* Layout: the second factor of a product is laid out anew where the vector axis of the result is not contiguous in it.
+ *
+ *   %3 = contract(%1, %2) "bi,oi->bo"            %3 = permute(%2) {axes = [1, 0]}; %4 = copy(%3)
+ *                                         ->     %5 = contract(%1, %4) "bi,io->bo"
+ *
+ * The vector axis is the last axis of the result that is in one factor only; a kernel loads that factor by whole
+ * vectors along it (kernel.h: `right`). A copy costs one pass over the factor, strided loads cost one for every tile of
+ * the product; a copied weight is prepared once. Products that become maps (no axis of the left factor's own) are left
+ * alone.
+ *
+ * Needs nothing. Keeps every value. Linear. */
+#include "pipeline.h"
+#include "position.h"
+#include "rebuild.h"
+
+#include "ir/guard.h"
+
+#include <string.h>
+
+/* Is axis `axis` of the node contiguous in the buffer that its views lead to? One loop stands for each axis. */
+static bool is_contiguous(const Graph *graph, NodeId id, int32_t axis) {
+  LoopSpace space = {0};
+  Place place = {.rank = graph_shape(graph, id)->rank};
+  for (int32_t k = 0; k < place.rank; k++) {
+    place.axis[k].coefficient[space.count] = 1;
+    space.axis[space.count++] = (LoopAxis){graph_shape(graph, id)->dim[k], AXIS_PARALLEL};
+  }
+  while (op_info(graph_op(graph, id))->lowering == LOWER_VIEW || graph_op(graph, id) == OP_PAD) {
+    const Node *node = graph_node(graph, id);
+    NodeId operand = node->operand[0];
+    Place inner = place;
+    SplitRequest split;
+    if (node->op != OP_PAD && !place_through_view(&space, node, graph_shape(graph, operand), &place, &inner, &split)) {
+      break; /* it will be stored as it is */
+    }
+    place = inner;
+    id = operand;
+  }
+  Access access;
+  return place_access(&place, graph_shape(graph, id), &access) && dim_equal(access.stride[axis], dim_constant(1));
+}
+
+static bool is_single(const Shape *shape, const char *letters, char letter) {
+  const char *at = strchr(letters, letter);
+  return at != NULL && dim_equal(shape->dim[at - letters], dim_constant(1));
+}
+
+/* The letter of the vector axis, or 0; `out_side` is the factor that has it. */
+static char vector_letter(const Graph *graph, const Node *node, const Labels *labels, int *out_side) {
+  const Shape *a = graph_shape(graph, node->operand[0]), *b = graph_shape(graph, node->operand[1]);
+  char vector = 0;
+  bool other_side = false;
+  for (size_t k = strlen(labels->result); k-- > 0;) {
+    char letter = labels->result[k];
+    bool in_a = strchr(labels->a, letter) != NULL, in_b = strchr(labels->b, letter) != NULL;
+    if ((in_a && in_b) || is_single(a, labels->a, letter) || is_single(b, labels->b, letter)) continue;
+    if (vector == 0) {
+      vector = letter;
+      *out_side = in_b;
+    }
+    other_side |= in_b != (*out_side == 1);
+  }
+  return other_side ? vector : 0;
+}
+
+static NodeId lay_out(Graph *to, const Node *node, NodeId a, NodeId b) {
+  Labels labels;
+  const char *message;
+  bool parsed = labels_parse(node_text(node, CONTRACT_LABELS), &labels, &message);
+  ASSERT(parsed);
+  int side = 0;
+  Node moved = *node;
+  NodeId operands[2] = {a, b};
+  moved.operand = operands;
+  char vector = vector_letter(to, &moved, &labels, &side);
+  char *letters = side == 1 ? labels.b : labels.a;
+  int32_t rank = (int32_t)strlen(letters);
+  int32_t axis = vector ? (int32_t)(strchr(letters, vector) - letters) : -1;
+  if (vector != 0 && !is_contiguous(to, operands[side], axis)) {
+    int64_t axes[SHAPE_MAX_RANK];
+    for (int32_t k = 0; k < rank - 1; k++) axes[k] = k < axis ? k : k + 1;
+    axes[rank - 1] = axis;
+    operands[side] = graph_unary(to, OP_COPY, graph_permute(to, operands[side], axes));
+    memmove(letters + axis, letters + axis + 1, (size_t)(rank - axis - 1));
+    letters[rank - 1] = vector;
+  }
+  return graph_contract(to, operands[0], operands[1],
+                        arena_format(to->arena, "%s,%s->%s", labels.a, labels.b, labels.result));
+}
+
+Graph *pass_layout(const Graph *graph, PassContext *context) {
+  Graph *to = graph_create_like(context->arena, graph);
+  const bool *live = graph_find_live(graph, context->arena);
+  NodeId *map = ARENA_ARRAY(context->arena, NodeId, graph->node_count + 1);
+  for (NodeId id = 1; id <= graph->node_count; id++) {
+    if (!live[id]) continue;
+    const Node *node = graph_node(graph, id);
+    to->span = node->span;
+    map[id] = node->op == OP_CONTRACT ? lay_out(to, node, map[node->operand[0]], map[node->operand[1]])
+                                      : graph_copy_node(to, graph, id, map);
+  }
+  to->span = graph->span;
+  graph_copy_outputs(to, graph, map);
+  return to;
+}
