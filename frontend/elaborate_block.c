@@ -116,12 +116,6 @@ static bool evaluate_arguments(Elaborator *elaborator, const Expression *call, c
   return sound;
 }
 
-static void add_binding(Elaborator *elaborator, Scope *scope, const AxisLabel *inner, const AxisLabel *outer) {
-  scope->binding = arena_grow(elaborator->arena, scope->binding, scope->binding_count, &scope->binding_capacity,
-                              sizeof(AxisBinding));
-  scope->binding[scope->binding_count++] = (AxisBinding){inner, outer};
-}
-
 /* The axis parameters: their names replace the caller's in every argument. */
 static bool bind_axis_formals(Elaborator *elaborator, const Definition *block, const BoundArgument *bound,
                               NamedTensor *argument) {
@@ -145,10 +139,10 @@ static bool bind_axis_formals(Elaborator *elaborator, const Definition *block, c
       return false;
     }
     scope_bind_static(elaborator, scope, formal->name, static_extent(extent));
-    add_binding(elaborator, scope, inner, bound[i].outer);
+    scope_bind_axis(elaborator, scope, inner, bound[i].outer);
     if (formal->kind != FORMAL_ARROW) continue;
     scope_bind_static(elaborator, scope, formal->to, bound[i].fixed);
-    add_binding(elaborator, scope, scope_label(elaborator, scope, formal->to.text), bound[i].outer_to);
+    scope_bind_axis(elaborator, scope, scope_label(elaborator, scope, formal->to.text), bound[i].outer_to);
   }
   return true;
 }
@@ -182,8 +176,8 @@ static bool bind_formals(Elaborator *elaborator, const Definition *block, const 
 }
 
 static const AxisLabel *label_outside(Elaborator *elaborator, const Scope *scope, const AxisLabel *label) {
-  for (size_t i = 0; i < scope->binding_count; i++)
-    if (scope->binding[i].inner == label) return scope->binding[i].outer;
+  const AxisLabel *outer = scope_outer_label(scope, label);
+  if (outer) return outer;
   return label->owner == scope ? scope_label(elaborator, scope->caller, label->text) : label;
 }
 

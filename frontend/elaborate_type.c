@@ -195,12 +195,6 @@ static bool is_axis_formal(const Definition *definition, const AxisSyntax *axis)
   return false;
 }
 
-static const AxisLabel *find_outer(const Scope *scope, const AxisLabel *inner) {
-  for (size_t i = 0; i < scope->binding_count; i++)
-    if (scope->binding[i].inner == inner) return scope->binding[i].outer;
-  return NULL;
-}
-
 /* One axis of the argument gets the name that the type has at its place. */
 static bool bind_axis(Elaborator *elaborator, const Formal *formal, const AxisSyntax *syntax, Axis *axis,
                       const NamedTensor *argument, Span span) {
@@ -214,7 +208,7 @@ static bool bind_axis(Elaborator *elaborator, const Formal *formal, const AxisSy
   } else {
     return false;
   }
-  const AxisLabel *label = axis_label(elaborator, syntax), *outer = find_outer(scope, label);
+  const AxisLabel *label = axis_label(elaborator, syntax), *outer = scope_outer_label(scope, label);
   if (outer && outer != axis->label) {
     REPORT_WITH(elaborator,
                 diagnostic_note(elaborator->diagnostics, syntax->span, "axis '%s' is '%s' of an earlier argument",
@@ -223,11 +217,7 @@ static bool bind_axis(Elaborator *elaborator, const Formal *formal, const AxisSy
                 elaborator_axes_text(elaborator, argument));
     return false;
   }
-  if (!outer) {
-    scope->binding = arena_grow(elaborator->arena, scope->binding, scope->binding_count, &scope->binding_capacity,
-                                sizeof(AxisBinding));
-    scope->binding[scope->binding_count++] = (AxisBinding){label, axis->label};
-  }
+  if (!outer) scope_bind_axis(elaborator, scope, label, axis->label);
   axis->label = label;
   return true;
 }

@@ -173,6 +173,9 @@ void scope_bind_tensor(Elaborator *elaborator, Scope *scope, Name name, Value va
 /* Reports a second definition. */
 void scope_bind_static(Elaborator *elaborator, Scope *scope, Name name, StaticValue value);
 void scope_bind_poison(Elaborator *elaborator, Scope *scope, Name name);
+void scope_bind_axis(Elaborator *elaborator, Scope *scope, const AxisLabel *inner, const AxisLabel *outer);
+/* What the axis is called outside, where it came in with an argument; else NULL. */
+const AxisLabel *scope_outer_label(const Scope *scope, const AxisLabel *inner);
 void elaborator_unknown_name(Elaborator *elaborator, Name name);
 const char *join_path(Arena *arena, const char *prefix, const char *path);
 /* A number for a random stream: by name, so that it does not change when other draws come or go. */
@@ -200,11 +203,10 @@ Value value_poison(Span span);
 Value value_static(Span span, StaticValue fixed);
 Value value_tensor(Elaborator *elaborator, Span span, const NamedTensor *tensor);
 Value expression_value(Elaborator *elaborator, const Expression *expression);
-/* Static names only. Poison where it is not static (reported; `what` names the place: "the width"). */
-Value expression_static(Elaborator *elaborator, const Expression *expression, const char *what);
 /* A static value for a parameter: a bare word where its list has it. */
 bool expression_for_formal(Elaborator *elaborator, const Formal *formal, const Expression *expression,
                            StaticValue *out);
+/* Of static names only; false where it is not static or of another kind. `what` names the place: "the width". */
 bool expression_extent(Elaborator *elaborator, const Expression *expression, const char *what, Dim *out);
 bool expression_integer(Elaborator *elaborator, const Expression *expression, const char *what, int64_t *out);
 bool expression_number(Elaborator *elaborator, const Expression *expression, const char *what, double *out);
@@ -214,8 +216,6 @@ const AxisLabel *expression_label(Elaborator *elaborator, const Expression *expr
 const char *expression_path(Elaborator *elaborator, const Path *path); /* NULL: reported */
 /* The value as a tensor (numbers become scalars); NULL where it is none (reported) or poison. */
 const NamedTensor *value_as_tensor(Elaborator *elaborator, const Value *value);
-Value expression_operator(Elaborator *elaborator, const Expression *expression, TokenKind kind, const Value *a,
-                          const Value *b);
 
 /* named_tensor.c: nodes of the current graph. NODE_NONE operands give NODE_NONE; a shape rule that does not hold is
  * reported at `span`. */
@@ -223,15 +223,10 @@ NodeId emit(Elaborator *elaborator, Span span, OpCode op, const NodeId *operands
             const Attribute *attributes);
 NodeId emit_unary(Elaborator *elaborator, Span span, OpCode op, NodeId x);
 NodeId emit_binary(Elaborator *elaborator, Span span, OpCode op, NodeId a, NodeId b);
-NodeId emit_constant(Elaborator *elaborator, double value);
 NodeId emit_reshape(Elaborator *elaborator, Span span, NodeId x, const Shape *shape);
-NodeId emit_permute(Elaborator *elaborator, Span span, NodeId x, const int64_t *axes, uint32_t count);
 NodeId emit_slice(Elaborator *elaborator, Span span, NodeId x, int64_t axis, int64_t start, int64_t size);
 NodeId emit_concat(Elaborator *elaborator, Span span, const NodeId *parts, uint32_t count, int64_t axis);
 NodeId emit_pad(Elaborator *elaborator, Span span, NodeId x, int64_t axis, int64_t low, int64_t high);
-NodeId emit_reduce(Elaborator *elaborator, Span span, OpCode op, NodeId x, const int64_t *axes, uint32_t count);
-NodeId emit_broadcast(Elaborator *elaborator, Span span, NodeId x, const Shape *shape, const int64_t *axes,
-                      uint32_t count);
 NodeId emit_constant_like(Elaborator *elaborator, Span span, double value, const Shape *shape);
 
 Shape tensor_shape(const NamedTensor *tensor);

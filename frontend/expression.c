@@ -144,8 +144,8 @@ static NamedTensor apply_comparison(Elaborator *elaborator, Span span, TokenKind
   return tensor_binary(elaborator, span, OP_SUBTRACT, &one, span, &result, span);
 }
 
-Value expression_operator(Elaborator *elaborator, const Expression *expression, TokenKind kind, const Value *a,
-                          const Value *b) {
+static Value expression_operator(Elaborator *elaborator, const Expression *expression, const Value *a, const Value *b) {
+  TokenKind kind = expression->operator_kind;
   Span span = expression->span;
   if (a->kind == VALUE_POISON || b->kind == VALUE_POISON) return value_poison(span);
   if (a->kind == VALUE_STATIC && b->kind == VALUE_STATIC) return static_binary(elaborator, expression, a, b);
@@ -185,7 +185,7 @@ static Value evaluate_binary(Elaborator *elaborator, const Expression *expressio
   bool word = a.kind == VALUE_STATIC && a.fixed.kind == STATIC_WORD && (kind == TOKEN_EQUAL || kind == TOKEN_NOT_EQUAL);
   Value b = word ? evaluate_beside_word(elaborator, &a.fixed, expression->right)
                  : expression_value(elaborator, expression->right);
-  return expression_operator(elaborator, expression, kind, &a, &b);
+  return expression_operator(elaborator, expression, &a, &b);
 }
 
 static Value evaluate_unary(Elaborator *elaborator, const Expression *expression) {
@@ -252,7 +252,8 @@ Value expression_value(Elaborator *elaborator, const Expression *expression) {
   return value;
 }
 
-Value expression_static(Elaborator *elaborator, const Expression *expression, const char *what) {
+/* Static names only. Poison where it is not static. */
+static Value expression_static(Elaborator *elaborator, const Expression *expression, const char *what) {
   bool hidden = elaborator->scope->tensors_hidden;
   elaborator->scope->tensors_hidden = true;
   Value value = expression_value(elaborator, expression);

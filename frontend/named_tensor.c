@@ -28,7 +28,7 @@ NodeId emit_binary(Elaborator *elaborator, Span span, OpCode op, NodeId a, NodeI
   return emit(elaborator, span, op, (NodeId[]){a, b}, 2, NULL);
 }
 
-NodeId emit_constant(Elaborator *elaborator, double value) { return graph_constant(elaborator->graph, value); }
+static NodeId emit_constant(Elaborator *elaborator, double value) { return graph_constant(elaborator->graph, value); }
 
 NodeId emit_reshape(Elaborator *elaborator, Span span, NodeId x, const Shape *shape) {
   if (x == NODE_NONE || shape_equal(graph_shape(elaborator->graph, x), shape)) return x;
@@ -36,7 +36,7 @@ NodeId emit_reshape(Elaborator *elaborator, Span span, NodeId x, const Shape *sh
   return emit(elaborator, span, OP_RESHAPE, &x, 1, &attribute);
 }
 
-NodeId emit_permute(Elaborator *elaborator, Span span, NodeId x, const int64_t *axes, uint32_t count) {
+static NodeId emit_permute(Elaborator *elaborator, Span span, NodeId x, const int64_t *axes, uint32_t count) {
   bool identity = true;
   for (uint32_t i = 0; i < count; i++) identity = identity && axes[i] == (int64_t)i;
   if (x == NODE_NONE || identity) return x;
@@ -58,12 +58,12 @@ NodeId emit_pad(Elaborator *elaborator, Span span, NodeId x, int64_t axis, int64
   return emit(elaborator, span, OP_PAD, &x, 1, attribute);
 }
 
-NodeId emit_reduce(Elaborator *elaborator, Span span, OpCode op, NodeId x, const int64_t *axes, uint32_t count) {
+static NodeId emit_reduce(Elaborator *elaborator, Span span, OpCode op, NodeId x, const int64_t *axes, uint32_t count) {
   return count == 0 ? x : emit(elaborator, span, op, &x, 1, &(Attribute){.count = count, .integers = axes});
 }
 
-NodeId emit_broadcast(Elaborator *elaborator, Span span, NodeId x, const Shape *shape, const int64_t *axes,
-                      uint32_t count) {
+static NodeId emit_broadcast(Elaborator *elaborator, Span span, NodeId x, const Shape *shape, const int64_t *axes,
+                             uint32_t count) {
   if (x == NODE_NONE || (count == (uint32_t)shape->rank && shape_equal(graph_shape(elaborator->graph, x), shape)))
     return x;
   Attribute attribute[] = {{.count = (uint32_t)shape->rank, .dims = shape->dim}, {.count = count, .integers = axes}};

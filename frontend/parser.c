@@ -58,7 +58,8 @@ void parser_fail(Parser *parser, const char *expected) {
   diagnostic_error(parser->diagnostics, DIAG_EXPECTED, parser_span(parser), expected, found);
 }
 
-bool parser_expect(Parser *parser, TokenKind kind, const char *what) {
+/* Reports where the next token is another one; `what` says more than the kind, or NULL. */
+static bool expect(Parser *parser, TokenKind kind, const char *what) {
   if (parser->failed) return false;
   if (parser_accept(parser, kind)) return true;
   parser_fail(parser, what ? what : token_kind_text(kind));
@@ -71,7 +72,7 @@ void parser_open(Parser *parser) {
 }
 
 bool parser_close(Parser *parser, TokenKind kind) {
-  if (!parser_expect(parser, kind, NULL)) return false;
+  if (!expect(parser, kind, NULL)) return false;
   parser->brackets--;
   return true;
 }
@@ -99,7 +100,7 @@ bool parser_at_word(const Parser *parser, const char *word) { return token_is(pa
 Name parser_name(Parser *parser, const char *what) {
   const Token *token = parser_peek(parser);
   Name name = {.span = parser_span(parser)};
-  if (!parser_expect(parser, TOKEN_NAME, what)) return name;
+  if (!expect(parser, TOKEN_NAME, what)) return name;
   name.text = arena_text(parser->arena, parser->text + token->start, token->length);
   return name;
 }
@@ -176,7 +177,7 @@ static void parse_let(Parser *parser, Statement *statement) {
     parser_close(parser, TOKEN_RIGHT_PAREN);
   else if (parser_accept(parser, TOKEN_COLON))
     statement->type = parser_type(parser);
-  if (parser_expect(parser, TOKEN_ASSIGN, NULL)) statement->value = parser_expression(parser);
+  if (expect(parser, TOKEN_ASSIGN, NULL)) statement->value = parser_expression(parser);
 }
 
 static void parse_for(Parser *parser, Statement *statement) {
@@ -184,9 +185,9 @@ static void parse_for(Parser *parser, Statement *statement) {
   statement->name = ARENA_NEW(parser->arena, Name);
   statement->count = 1;
   statement->name[0] = parser_name(parser, "the name of the loop's index");
-  if (!parser_expect(parser, TOKEN_IN, NULL)) return;
+  if (!expect(parser, TOKEN_IN, NULL)) return;
   statement->from = parser_expression(parser);
-  if (!statement->from || !parser_expect(parser, TOKEN_RANGE, NULL)) return;
+  if (!statement->from || !expect(parser, TOKEN_RANGE, NULL)) return;
   statement->to = parser_expression(parser);
   if (statement->to) statement->body = parse_body(parser);
 }
@@ -222,7 +223,7 @@ static void parse_declaration(Parser *parser, Statement *statement) {
   if (stored || given || kind == STATEMENT_OUTPUT) parse_typed(parser, statement);
   if ((stored || given) && !parser->failed && statement->type.span.length == 0) parser_fail(parser, "':' and a type");
   if (given || (stored && parser_kind(parser) != TOKEN_ASSIGN)) return;
-  if (!parser_expect(parser, TOKEN_ASSIGN, NULL)) return;
+  if (!expect(parser, TOKEN_ASSIGN, NULL)) return;
   parser->paths_wait = stored;
   statement->value = parser_expression(parser);
   parser->paths_wait = false;
@@ -260,7 +261,7 @@ static void parse_statement(Parser *parser, Statement *statement) {
 static Body parse_body(Parser *parser) {
   Body body = {0};
   size_t capacity = 0;
-  if (!parser_expect(parser, TOKEN_LEFT_BRACE, NULL) || !parser_enter(parser)) return body;
+  if (!expect(parser, TOKEN_LEFT_BRACE, NULL) || !parser_enter(parser)) return body;
   while (parser_kind(parser) != TOKEN_RIGHT_BRACE && parser_kind(parser) != TOKEN_END) {
     if (at_definition(parser)) break;
     Statement statement;
@@ -275,7 +276,7 @@ static Body parse_body(Parser *parser) {
     if (parser->at == before) parser_take(parser);
   }
   parser_leave(parser);
-  parser_expect(parser, TOKEN_RIGHT_BRACE, "a statement or '}'");
+  expect(parser, TOKEN_RIGHT_BRACE, "a statement or '}'");
   return body;
 }
 
@@ -337,7 +338,7 @@ static void parse_formals(Parser *parser, Definition *definition) {
 
 static void parse_results(Parser *parser, Definition *definition) {
   size_t capacity = 0;
-  if (!parser_expect(parser, TOKEN_ARROW, "'->' and what the block gives back, such as -> [B, T, M]")) return;
+  if (!expect(parser, TOKEN_ARROW, "'->' and what the block gives back, such as -> [B, T, M]")) return;
   bool several = parser_kind(parser) == TOKEN_LEFT_PAREN;
   if (several) parser_open(parser);
   do {
@@ -381,7 +382,7 @@ static void parse_recipe(Parser *parser, SyntaxFile *file) {
   }
   file->recipe = (RecipeSyntax){.span = first};
   parser_take(parser);
-  if (!parser_expect(parser, TOKEN_LEFT_BRACE, NULL)) return;
+  if (!expect(parser, TOKEN_LEFT_BRACE, NULL)) return;
   while (parser_kind(parser) != TOKEN_RIGHT_BRACE && parser_kind(parser) != TOKEN_END && !at_definition(parser)) {
     RecipeItem item;
     parse_recipe_item(parser, &item);
@@ -398,14 +399,14 @@ static void parse_recipe(Parser *parser, SyntaxFile *file) {
     file->recipe.item = arena_grow(parser->arena, file->recipe.item, file->recipe.count, &capacity, sizeof(RecipeItem));
     file->recipe.item[file->recipe.count++] = item;
   }
-  parser_expect(parser, TOKEN_RIGHT_BRACE, NULL);
+  expect(parser, TOKEN_RIGHT_BRACE, NULL);
 }
 
 static void parse_import(Parser *parser, SyntaxFile *file, size_t *capacity) {
   parser_take(parser);
   const Token *token = parser_peek(parser);
   Import import = {.path = {.span = parser_span(parser)}};
-  if (!parser_expect(parser, TOKEN_STRING, "a file's name in quotes")) return;
+  if (!expect(parser, TOKEN_STRING, "a file's name in quotes")) return;
   import.path.text = arena_text(parser->arena, parser->text + token->start + 1, token->length - 2);
   file->import = arena_grow(parser->arena, file->import, file->import_count, capacity, sizeof(Import));
   file->import[file->import_count++] = import;
@@ -455,8 +456,8 @@ bool parser_run_setting(Arena *arena, Diagnostics *diagnostics, uint32_t source,
     if (!parser.failed) out_name->text = arena_format(arena, "%s.%s", out_name->text, next.text);
   }
   out_name->span = parser_span_from(&parser, first);
-  if (!parser_expect(&parser, TOKEN_ASSIGN, NULL)) return false;
+  if (!expect(&parser, TOKEN_ASSIGN, NULL)) return false;
   *out_value = parser_expression(&parser);
-  if (!parser.failed) parser_expect(&parser, TOKEN_END, "the end of the setting");
+  if (!parser.failed) expect(&parser, TOKEN_END, "the end of the setting");
   return !parser.failed;
 }

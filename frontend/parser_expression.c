@@ -255,11 +255,6 @@ Argument *parser_arguments(Parser *parser, uint32_t *out_count) {
   return argument;
 }
 
-bool parser_at_type(const Parser *parser) {
-  if (parser_kind(parser) == TOKEN_LEFT_BRACKET) return true;
-  return parser_at_word(parser, "f32") || parser_at_word(parser, "complex") || parser_at_word(parser, "parts");
-}
-
 static bool parse_axis(Parser *parser, AxisSyntax *out) {
   *out = (AxisSyntax){.span = parser_span(parser)};
   if (parser_accept(parser, TOKEN_ELLIPSIS)) {

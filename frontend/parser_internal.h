@@ -26,10 +26,8 @@ Span parser_span(const Parser *parser); /* of the next token */
 Span parser_span_from(const Parser *parser, Span first);
 void parser_take(Parser *parser);
 bool parser_accept(Parser *parser, TokenKind kind);
-/* Reports where the next token is another one; `what` says more than the kind, or NULL. */
-bool parser_expect(Parser *parser, TokenKind kind, const char *what);
 void parser_fail(Parser *parser, const char *expected);
-/* Like accept and expect, for ( and [, which count. */
+/* Like accept, for ( and [, which count; a missing closing one is reported. */
 void parser_open(Parser *parser);
 bool parser_close(Parser *parser, TokenKind kind);
 /* False (and reported) where nesting is too deep. Every true needs one parser_leave. */
@@ -45,7 +43,6 @@ Expression *parser_expression(Parser *parser);
 /* After the opening bracket, up to and with the closing one. */
 Argument *parser_arguments(Parser *parser, uint32_t *out_count);
 TypeSyntax parser_type(Parser *parser);
-bool parser_at_type(const Parser *parser);
 /* After `@`. */
 Path parser_path(Parser *parser);
 

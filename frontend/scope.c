@@ -94,6 +94,19 @@ void scope_bind_poison(Elaborator *elaborator, Scope *scope, Name name) {
   if (entry) entry->poison = true;
 }
 
+void scope_bind_axis(Elaborator *elaborator, Scope *scope, const AxisLabel *inner, const AxisLabel *outer) {
+  scope->binding = arena_grow(elaborator->arena, scope->binding, scope->binding_count, &scope->binding_capacity,
+                              sizeof(AxisBinding));
+  scope->binding[scope->binding_count++] = (AxisBinding){inner, outer};
+}
+
+const AxisLabel *scope_outer_label(const Scope *scope, const AxisLabel *inner) {
+  for (size_t i = 0; i < scope->binding_count; i++) {
+    if (scope->binding[i].inner == inner) return scope->binding[i].outer;
+  }
+  return NULL;
+}
+
 void elaborator_unknown_name(Elaborator *elaborator, Name name) {
   const Scope *scope = elaborator->scope;
   const char **candidate = ARENA_ARRAY(elaborator->arena, const char *, scope->tensor_count + scope->fixed_count + 1);
