@@ -236,6 +236,35 @@ START_TEST(threads_do_not_change_code) {
 }
 END_TEST
 
+/* Rows that several work items share, and sums that several column groups of an item share. */
+START_TEST(long_rows) {
+  static const int64_t LENGTHS[] = {1023, 1024, 1025, 2049, 5000};
+  Arena *arena = arena_create();
+  KernelBench *bench = bench_create(arena);
+  bench->symbols[0] = 1031;
+  for (size_t k = 0; k < 4 * (sizeof LENGTHS / sizeof *LENGTHS); k++) {
+    bool dynamic = k & 1, sum = k & 2;
+    Dim length = dynamic ? dim_symbol((int64_t)k / 4 + 1, 1) : dim_constant(LENGTHS[k / 4]);
+    int64_t extent = dim_value(length, bench->symbols);
+    Kernel *kernel = kernel_begin(arena, LOWER_MAP);
+    kernel_add_axis(kernel, AXIS_PARALLEL, dim_constant(3));
+    kernel_add_axis(kernel, AXIS_PARALLEL, length);
+    if (sum) kernel_add_axis(kernel, AXIS_REDUCED, dim_constant(5));
+    Access x = kernel_add_slot(kernel, true), row = kernel_add_slot(kernel, true), y = kernel_add_slot(kernel, false);
+    x.stride[1] = row.stride[1] = y.stride[1] = dim_constant(1);
+    x.stride[0] = y.stride[0] = length;
+    if (sum) x.stride[2] = dim_symbol(length.factor * 3, length.symbol);
+    uint32_t a = kernel_add_load(kernel, x), b = kernel_add_load(kernel, row);
+    uint32_t value = kernel_add_op(kernel, OP_ADD, a, b, 0);
+    kernel_add_store(kernel, sum ? kernel_add_reduction(kernel, REDUCE_SUM, value, 4) : value, y);
+    int64_t counts[] = {3 * extent * (sum ? 5 : 1), extent, 3 * extent};
+    bench_add(bench, kernel, counts, -1, 1, 8 * ULP);
+  }
+  run_and_check(bench, _i);
+  arena_destroy(arena);
+}
+END_TEST
+
 /* y[i, j] = x[j, i] + z[i, j]: blocks, and what they leave at either end. */
 START_TEST(transpositions) {
   static const int64_t EXTENTS[][2] = {{8, 8}, {16, 16}, {33, 17}, {17, 40}, {15, 64}, {64, 3}, {100, 31}};
@@ -432,6 +461,7 @@ int main(void) {
   tcase_add_loop_test(cases, threads_do_not_change_code, 0, WIDTHS);
   tcase_add_loop_test(cases, reductions_of_awkward_lengths, 0, WIDTHS);
   tcase_add_loop_test(cases, chained_reductions, 0, WIDTHS);
+  tcase_add_loop_test(cases, long_rows, 0, WIDTHS);
   tcase_add_loop_test(cases, transpositions, 0, WIDTHS);
   tcase_add_loop_test(cases, random_numbers_and_indices, 0, WIDTHS);
   tcase_add_loop_test(cases, nothing_is_done_for_an_empty_batch, 0, WIDTHS);
