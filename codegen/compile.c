@@ -41,6 +41,10 @@ bool compile_target(const CodegenOptions *options, Arena *arena, Target *out, co
     *out_message = arena_format(arena, "a vector of %d f32: 4, 8 and 16 are possible", options->lanes);
     return false;
   }
+  if (options->library_kernels) {
+    *out_message = "this build has no kernels of libraries";
+    return false;
+  }
   return target_find(options->triple, options->cpu, arena, out, out_message);
 }
 
