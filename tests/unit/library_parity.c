@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum { SETTING_LIMIT = 10, OUTPUT_LIMIT = 8 };
-static const double TOLERANCE = 1e-6; /* of the largest number of the tensor */
+static const double TOLERANCE = 2e-7; /* of the largest number of the tensor */
 
 typedef struct Case {
   const char *model, *file;
