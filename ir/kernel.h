@@ -32,7 +32,8 @@
  *             guards, and are expressions of their own that only the product reads.
  *   SPECTRAL  the same with one factor a BUFFER_CONSTANT: `left`, or `right` where the transformed axis is innermost.
  *   SCAN      PARALLEL axes, LANE, TIME, then STATE if there is one: exactly one LANE and one TIME. Recurrences of one
- *             direction come before all those of the other, and do not depend on them. A reduction is over STATE, LANE
+ *             direction come before all those of the other and do not depend on them; the later ones, and what is
+ *             reduced and stored with them, may depend on the earlier ones' states at every step. A reduction is over STATE, LANE
  *             or TIME or several of them, never over PARALLEL axes. One over STATE alone may be read by anything at its
  *             (PARALLEL, LANE, TIME) index; one over LANE or TIME is only stored. A scan that could not be fused
  *             loads its decay and input and stores its states over all axes.

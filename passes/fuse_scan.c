@@ -19,6 +19,7 @@
 #include "lower_internal.h"
 #include "pipeline.h"
 #include "recluster.h"
+#include "scan_layout.h"
 
 #include <string.h>
 
@@ -352,6 +353,5 @@ Graph *pass_fuse_scan(const Graph *graph, PassContext *context) {
     id = 0;
   }
   explain_stored(fused, context);
-  Assignment same = assignment_of_graph(fused, 0, context->arena);
-  return graph_recluster(fused, context->arena, &same, NULL);
+  return scan_layout(fused, context->arena);
 }

@@ -193,6 +193,8 @@ int scan_score(const Builder *builder);
 bool lower_cluster(const Clusters *clusters, uint32_t cluster, Lowered *lowered, Failure *out_failure);
 /* Would the cluster be one kernel? For passes that try. Settles `clusters`. */
 bool lower_is_possible(Clusters *clusters, uint32_t cluster, Arena *scratch, Failure *out_failure);
+/* The axis of its anchor that a scan cluster takes as LANE; false where it does not lower. Settles `clusters`. */
+bool lower_scan_lane(Clusters *clusters, uint32_t cluster, Arena *scratch, int32_t *out_lane);
 /* For lower_cluster in a pass that tries: every node has a value. */
 Lowered *lowered_for_trials(const Clusters *clusters, Arena *arena);
 /* All clusters; adds to clusters->of what has to be stored, and says so to `explain`. */

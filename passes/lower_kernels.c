@@ -167,6 +167,16 @@ bool lower_is_possible(Clusters *clusters, uint32_t cluster, Arena *scratch, Fai
   }
 }
 
+bool lower_scan_lane(Clusters *clusters, uint32_t cluster, Arena *scratch, int32_t *out_lane) {
+  clusters_settle(clusters);
+  Lowered *lowered = lowered_create(clusters, scratch, false);
+  Builder *builder = builder_create(clusters, cluster, lowered, scratch);
+  const Node *scan = graph_node(clusters->graph, clusters->anchor[cluster]);
+  bool found = choose_scan_axes(builder, &scan->shape, node_integer(scan, SCAN_AXIS));
+  *out_lane = builder->lane_axis;
+  return found;
+}
+
 /* A concatenation that stands alone: each part is written to its place by a kernel of its own. */
 static bool lower_concat_parts(const Clusters *clusters, uint32_t cluster, Lowered *lowered, Failure *out_failure) {
   NodeId id = clusters->anchor[cluster];

@@ -203,6 +203,30 @@ bool lower_partial_sum(Builder *builder, const PartialSum *partial) {
   return builder_store(builder, value, &node_of(builder, partial->result)->shape, &result, partial->result, expr, NULL);
 }
 
+/* The direction that runs first: that of recurrences that are run again for their adjoints, which are late. */
+static bool first_direction(const Builder *builder) {
+  const Clusters *clusters = builder->clusters;
+  const Node *first = NULL;
+  for (uint32_t k = clusters->member_first[builder->cluster]; k < clusters->member_first[builder->cluster + 1]; k++) {
+    const Node *member = node_of(builder, clusters->member[k]);
+    if (member->op != OP_SCAN) continue;
+    if (node_integer(member, SCAN_LATE) == 0) return node_integer(member, SCAN_REVERSE) != 0;
+    if (first == NULL) first = member;
+  }
+  return node_integer(first, SCAN_REVERSE) != 0;
+}
+
+static bool add_recurrences(Builder *builder, bool reverse) {
+  const Clusters *clusters = builder->clusters;
+  for (uint32_t k = clusters->member_first[builder->cluster]; k < clusters->member_first[builder->cluster + 1]; k++) {
+    const Node *member = node_of(builder, clusters->member[k]);
+    if (member->op != OP_SCAN || (node_integer(member, SCAN_REVERSE) != 0) != reverse) continue;
+    uint32_t expr;
+    if (!lower_value(builder, clusters->member[k], &builder->full, &expr)) return false;
+  }
+  return true;
+}
+
 bool lower_scan_cluster(Builder *builder) {
   NodeId anchor = builder->clusters->anchor[builder->cluster];
   const Node *node = node_of(builder, anchor);
@@ -222,16 +246,9 @@ bool lower_scan_cluster(Builder *builder) {
     uint32_t number;
     if (!builder_add_axis(builder, dim_constant(1), AXIS_LANE, true, &number)) return false;
   }
-  const Clusters *clusters = builder->clusters;
-  for (int late = 0; late < 2; late++) { /* recurrences that are run again come before their adjoints */
-    for (uint32_t k = clusters->member_first[builder->cluster]; k < clusters->member_first[builder->cluster + 1]; k++) {
-      const Node *member = node_of(builder, clusters->member[k]);
-      if (member->op != OP_SCAN || (node_integer(member, SCAN_LATE) != 0) != late) continue;
-      uint32_t expr;
-      if (!lower_value(builder, clusters->member[k], &builder->full, &expr)) return false;
-    }
-  }
-  return lower_roots(builder, anchor, &builder->full);
+  bool reverse = first_direction(builder);
+  return add_recurrences(builder, reverse) && add_recurrences(builder, !reverse) &&
+         lower_roots(builder, anchor, &builder->full);
 }
 
 int scan_score(const Builder *builder) {

@@ -149,6 +149,110 @@ START_TEST(selective_backward) {
 }
 END_TEST
 
+/* The last state and the initial one take part in the loss too. */
+START_TEST(carried_state) {
+  Selective s = selective_leaves();
+  NodeId dt = spread(s.dt, "bte", "bten");
+  NodeId decay = graph_unary(graph, OP_EXP, multiply(dt, spread(s.a, "en", "bten")));
+  NodeId input = multiply(multiply(dt, spread(s.b, "btn", "bten")), spread(s.u, "bte", "bten"));
+  bool reverse = _i % 2 != 0;
+  NodeId h = graph_scan(graph, decay, input, leaf(OP_INPUT, "h0", "ben"), 1, reverse, false);
+  Shape last = shape_of("ben");
+  NodeId carried = graph_reshape(graph, graph_slice(graph, h, 1, reverse ? 0 : T - 1, 1), &last);
+  graph_add_output(graph, OUTPUT_VALUE, "last", carried, NODE_NONE);
+  NodeId y = graph_contract(graph, h, s.c, "bten,btn->bte");
+  graph_add_output(graph, OUTPUT_LOSS, "loss", graph_binary(graph, OP_ADD, total(y), total(carried)), NODE_NONE);
+  Program *program = build(_i / 2, NULL);
+  if (_i / 2 == 0) ck_assert_int_le(largest_buffer(program), 2 * T * E);
+}
+END_TEST
+
+/* Both directions over one input, added; each is a kernel. */
+START_TEST(bidirectional) {
+  Selective s = selective_leaves();
+  NodeId decay = graph_unary(graph, OP_EXP, multiply(spread(s.dt, "bte", "bten"), spread(s.a, "en", "bten")));
+  NodeId input = multiply(spread(s.b, "btn", "bten"), spread(s.u, "bte", "bten"));
+  NodeId y[2];
+  for (int reverse = 0; reverse < 2; reverse++) {
+    NodeId h = graph_scan(graph, decay, input, NODE_NONE, 1, reverse, false);
+    y[reverse] = graph_contract(graph, h, s.c, "bten,btn->bte");
+  }
+  graph_add_output(graph, OUTPUT_LOSS, "loss", total(graph_binary(graph, OP_ADD, y[0], y[1])), NODE_NONE);
+  Program *program = build(_i, NULL);
+  ck_assert_int_le(largest_buffer(program), 2 * T * E);
+  ck_assert_uint_eq(count_scans(program), _i ? 3 : 2); /* the adjoints share a cotangent, so they share a kernel */
+}
+END_TEST
+
+/* A linear recurrent unit: a decay for each channel, no inner states; and a nonlinearity on the states. */
+START_TEST(channels_only) {
+  NodeId x = leaf(OP_INPUT, "x", "bte"), a = leaf(OP_PARAMETER, "a", "e");
+  NodeId decay = spread(graph_unary(graph, OP_SIGMOID, a), "e", "bte");
+  NodeId h = graph_scan(graph, decay, multiply(x, x), NODE_NONE, 1, false, false);
+  NodeId y = multiply(graph_unary(graph, OP_TANH, h), x);
+  graph_add_output(graph, OUTPUT_VALUE, "y", y, NODE_NONE);
+  graph_add_output(graph, OUTPUT_LOSS, "loss", total(y), NODE_NONE);
+  Program *program = build(_i, NULL);
+  ck_assert_uint_eq(count_scans(program), 1); /* backward too: the cotangent is made of the states alone */
+}
+END_TEST
+
+START_TEST(nonlinear_states) {
+  Selective s = selective_leaves();
+  NodeId h = graph_unary(graph, OP_TANH, selective_states(&s));
+  NodeId y = graph_contract(graph, h, s.c, "bten,btn->bte");
+  graph_add_output(graph, OUTPUT_LOSS, "loss", total(y), NODE_NONE);
+  Program *program = build(_i, NULL);
+  ck_assert_int_le(largest_buffer(program), 2 * T * E);
+}
+END_TEST
+
+/* One axis only; the batch as channels; no batch. */
+START_TEST(few_axes) {
+  static const char *const letters[] = {"t", "bt", "te", "bt"};
+  Shape shape = shape_of(letters[_i]);
+  NodeId x = graph_leaf(graph, OP_INPUT, "x", &shape);
+  int64_t axis = _i == 2 ? 0 : shape.rank - 1;
+  NodeId h = graph_scan(graph, graph_unary(graph, OP_SIGMOID, x), multiply(x, x), NODE_NONE, axis, _i == 3, false);
+  graph_add_output(graph, OUTPUT_VALUE, "h", h, NODE_NONE);
+  graph_add_output(graph, OUTPUT_LOSS, "loss", total(h), NODE_NONE);
+  build(false, NULL);
+  build(true, NULL);
+}
+END_TEST
+
+/* States that somebody outside wants in full are stored, and that is said. */
+START_TEST(says_what_it_stores) {
+  Selective s = selective_leaves();
+  NodeId h = selective_states(&s);
+  graph_add_output(graph, OUTPUT_VALUE, "h", h, NODE_NONE);
+  graph_add_output(graph, OUTPUT_VALUE, "y", graph_contract(graph, h, s.c, "bten,btn->bte"), NODE_NONE);
+  Text explain = text_begin(arena);
+  Program *program = build(false, &explain);
+  ck_assert_int_eq(largest_buffer(program), 2 * T * E * N);
+  ck_assert_msg(strstr(explain.data, "of its full space: it is read outside") != NULL, "%s", explain.data);
+}
+END_TEST
+
+/* The decay of a kernel's channels does not depend on time: it is loaded by vectors, from what was prepared. */
+START_TEST(channels_are_contiguous) {
+  graph_add_output(graph, OUTPUT_VALUE, "y", selective_scan(true), NODE_NONE);
+  Program *program = build(false, NULL);
+  for (uint32_t l = 0; l < program->launch_count; l++) {
+    const Kernel *kernel = program->kernel[program->launch[l].kernel];
+    if (kernel->family != LOWER_SCAN) continue;
+    for (uint32_t e = 0; e < kernel->expr_count; e++) {
+      const Expr *expr = &kernel->expr[e];
+      for (uint32_t k = 0; k < kernel->axis_count; k++) {
+        if (expr->kind != EXPR_LOAD || kernel->axis[k].role != AXIS_LANE || !(expr->axes >> k & 1)) continue;
+        ck_assert(dim_equal(expr->access.stride[k], dim_constant(1)));
+      }
+    }
+  }
+  ck_assert_uint_gt(program->prepare_count, 0);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("fuse_scan");
   TCase *scans = tcase_create("scans");
@@ -156,6 +260,13 @@ int main(void) {
   tcase_add_checked_fixture(scans, begin, end);
   tcase_add_loop_test(scans, selective_forward, 0, 2);
   tcase_add_loop_test(scans, selective_backward, 0, 2);
+  tcase_add_loop_test(scans, carried_state, 0, 4);
+  tcase_add_loop_test(scans, bidirectional, 0, 2);
+  tcase_add_loop_test(scans, channels_only, 0, 2);
+  tcase_add_loop_test(scans, nonlinear_states, 0, 2);
+  tcase_add_loop_test(scans, few_axes, 0, 4);
+  tcase_add_test(scans, says_what_it_stores);
+  tcase_add_test(scans, channels_are_contiguous);
   suite_add_tcase(suite, scans);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
