@@ -61,6 +61,13 @@ static bool shape_is_constant(Elaborator *elaborator, const NamedTensor *tensor,
   return true;
 }
 
+/* The place in the user's own text that the statement was reached from. */
+static Span user_place(const Elaborator *elaborator, Span span) {
+  for (const Scope *scope = elaborator->scope; scope->definition->library && scope->caller; scope = scope->caller)
+    span = scope->call;
+  return span;
+}
+
 static void record_stored(Elaborator *elaborator, const Statement *statement, const char *path,
                           const NamedTensor *tensor) {
   Model *model = elaborator->model;
@@ -68,7 +75,8 @@ static void record_stored(Elaborator *elaborator, const Statement *statement, co
                           .shape = tensor_shape(tensor),
                           .complex = tensor->complex,
                           .leaf = tensor->node,
-                          .span = statement->span};
+                          .span = statement->span,
+                          .call = user_place(elaborator, statement->span)};
   Dim count;
   entry.count = shape_count(&entry.shape, &count) ? count.factor : 0;
   if (statement->kind == STATEMENT_PARAM) {
@@ -97,7 +105,7 @@ void declare_stored(Elaborator *elaborator, const Statement *statement) {
   const ModelParameter *other = find_stored(elaborator->model, path);
   if (other) {
     REPORT_WITH(elaborator,
-                (diagnostic_note(elaborator->diagnostics, other->span, "the first one is here"),
+                (diagnostic_note(elaborator->diagnostics, other->call, "the first one is made here"),
                  diagnostic_hint(elaborator->diagnostics, "give calls and parameters different names with '@'")),
                 DIAG_PATH_TWICE, statement->span, path);
     return;

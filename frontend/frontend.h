@@ -54,6 +54,7 @@ typedef struct ModelParameter {
   bool complex;
   NodeId leaf;
   Span span; /* of its declaration */
+  Span call; /* in the user's text: the call that made it, or its declaration */
 } ModelParameter;
 
 typedef struct ModelTensor {
