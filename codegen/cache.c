@@ -38,7 +38,7 @@ CacheKey cache_key(Session *session, const char *pipeline) {
   uint8_t hash[CACHE_HASH_BYTES];
   llvm_blake3_hasher_finalize(&hasher, hash, sizeof hash);
   CacheKey key;
-  for (int k = 0; k < CACHE_HASH_BYTES; k++) snprintf(key.text + 2 * k, 3, "%02x", hash[k]);
+  for (size_t k = 0; k < CACHE_HASH_BYTES; k++) snprintf(key.text + 2 * k, 3, "%02x", hash[k]);
   return key;
 }
 
@@ -54,7 +54,7 @@ static CacheHeader make_header(CodegenBlob object) {
 
 static bool read_object(FILE *file, Arena *arena, CodegenBlob *out) {
   CacheHeader header;
-  if (fread(&header, sizeof header, 1, file) != 1 || memcmp(header.magic, MAGIC, sizeof MAGIC)) return false;
+  if (fread(&header, sizeof header, 1, file) != 1 || memcmp(header.magic, MAGIC, sizeof MAGIC) != 0) return false;
   struct stat status;
   if (fstat(fileno(file), &status) || header.size > MAX_OBJECT_BYTES ||
       (uint64_t)status.st_size != sizeof header + header.size)

@@ -46,7 +46,7 @@ static void philox(Emitter *e, LLVMValueRef counter[4], LLVMValueRef key[2]) {
   bool vector = emit_is_vector(counter[0]);
   for (int round = 0; round < ROUNDS; round++) {
     LLVMValueRef high[2], low[2], spread[2];
-    for (int k = 0; k < 2; k++) {
+    for (size_t k = 0; k < 2; k++) {
       multiply_wide(e, counter[2 * k], MULTIPLIER[k], &high[k], &low[k]);
       spread[k] = vector ? emit_splat(e, key[k]) : key[k];
       key[k] = LLVMBuildAdd(e->builder, key[k], LLVMConstInt(e->session->i32, WEYL[k], false), "");

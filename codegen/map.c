@@ -165,7 +165,7 @@ static void emit_nest(Map *m, const Place *outer, uint32_t depth) {
 /* The strands of reduction k added as a tree, then the lanes. */
 static LLVMValueRef finish_sum(Map *m, uint32_t k, int column) {
   const Reduction *reduction = pass_reduction(m, k);
-  LLVMValueRef part[MAP_MAX_STRANDS];
+  LLVMValueRef part[MAP_MAX_STRANDS] = {NULL};
   for (int s = 0; s < m->pass->strands; s++) part[s] = m->sum[sum_index(m, k, s, column)];
   for (int half = m->pass->strands / 2; half >= 1; half /= 2)
     for (int s = 0; s < half; s++) part[s] = emit_combine(m->e, reduction->kind, part[s], part[s + half]);

@@ -14,7 +14,7 @@ bool map_is_transposed(const MapPlan *plan, const Expr *expr) {
 
 /* Of the two vectors a and b at distance `step` in the block: lanes with that bit clear from a's own or upper half. */
 static LLVMValueRef exchange(Emitter *e, LLVMValueRef a, LLVMValueRef b, int step, bool upper) {
-  LLVMValueRef order[MAX_LANES];
+  LLVMValueRef order[MAX_LANES] = {NULL};
   for (int lane = 0; lane < e->lanes; lane++) {
     int from_a = upper ? lane + step : lane, from_b = upper ? lane : lane - step;
     order[lane] = emit_i32(e, lane & step ? e->lanes + from_b : from_a);
@@ -58,7 +58,7 @@ void map_emit_block(Emitter *e, const MapPlan *plan, const Place *item, LLVMValu
   }
   for (uint32_t k = 0; k < kernel->expr_count; k++) {
     if (!map_is_transposed(plan, &kernel->expr[k])) continue;
-    LLVMValueRef value[MAX_LANES];
+    LLVMValueRef value[MAX_LANES] = {NULL};
     load_block(e, plan, item, &kernel->expr[k].access, block_first, vector_first, value);
     for (int j = 0; j < e->lanes; j++) place_set_value(&row[j], k, value[j]);
   }

@@ -81,11 +81,13 @@ static LLVMTargetMachineRef create_machine(const Target *target) {
   return machine;
 }
 
+enum { CALL_FIELDS = 11 };
+
 /* Types of runtime/abi.h. Structs are read by field number, so their order here is the order there. */
 static void create_abi_types(Session *s) {
   LLVMTypeRef p = s->pointer, l = s->i64;
-  LLVMTypeRef fields[] = {LLVMArrayType2(l, SIMBA_SYMBOLS), l, l, p, p, p, p, p, p, p, p};
-  s->call_struct = LLVMStructTypeInContext(s->context, fields, sizeof fields / sizeof *fields, false);
+  LLVMTypeRef fields[CALL_FIELDS] = {LLVMArrayType2(l, SIMBA_SYMBOLS), l, l, p, p, p, p, p, p, p, p};
+  s->call_struct = LLVMStructTypeInContext(s->context, fields, CALL_FIELDS, false);
   LLVMTypeRef kernel[] = {p, p, p, l, l};
   s->kernel_type = LLVMFunctionType(s->void_type, kernel, 5, false);
   LLVMTypeRef entry[] = {p};

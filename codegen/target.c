@@ -5,47 +5,47 @@
 #include <string.h>
 
 typedef struct CpuRow {
-  Architecture architecture;
   const char *name, *features;
+  Architecture architecture;
   int lanes, registers;
   bool has_fma, has_scalef;
 } CpuRow;
 
 /* The first row of an architecture is its baseline. */
 static const CpuRow CPUS[] = {
-    {ARCH_X86_64, "x86-64", "", 4, 16, false, false},
-    {ARCH_X86_64, "x86-64-v2", "", 4, 16, false, false},
-    {ARCH_X86_64, "x86-64-v3", "", 8, 16, true, false},
-    {ARCH_X86_64, "x86-64-v4", "", 16, 32, true, true},
-    {ARCH_X86_64, "haswell", "", 8, 16, true, false},
-    {ARCH_X86_64, "broadwell", "", 8, 16, true, false},
-    {ARCH_X86_64, "skylake", "", 8, 16, true, false},
-    {ARCH_X86_64, "alderlake", "", 8, 16, true, false},
-    {ARCH_X86_64, "skylake-avx512", "", 16, 32, true, true},
-    {ARCH_X86_64, "cascadelake", "", 16, 32, true, true},
-    {ARCH_X86_64, "icelake-client", "", 16, 32, true, true},
-    {ARCH_X86_64, "icelake-server", "", 16, 32, true, true},
-    {ARCH_X86_64, "sapphirerapids", "", 16, 32, true, true},
-    {ARCH_X86_64, "graniterapids", "", 16, 32, true, true},
-    {ARCH_X86_64, "znver1", "", 8, 16, true, false},
-    {ARCH_X86_64, "znver2", "", 8, 16, true, false},
-    {ARCH_X86_64, "znver3", "", 8, 16, true, false},
-    {ARCH_X86_64, "znver4", "", 16, 32, true, true},
-    {ARCH_X86_64, "znver5", "", 16, 32, true, true},
-    {ARCH_AARCH64, "generic", "", 4, 32, true, false},
-    {ARCH_AARCH64, "cortex-a72", "", 4, 32, true, false},
-    {ARCH_AARCH64, "cortex-a76", "", 4, 32, true, false},
-    {ARCH_AARCH64, "neoverse-n1", "", 4, 32, true, false},
-    {ARCH_AARCH64, "neoverse-n2", "", 4, 32, true, false},
-    {ARCH_AARCH64, "neoverse-v1", "", 4, 32, true, false},
-    {ARCH_AARCH64, "neoverse-v2", "", 4, 32, true, false},
-    {ARCH_AARCH64, "apple-m1", "", 4, 32, true, false},
-    {ARCH_AARCH64, "apple-m2", "", 4, 32, true, false},
-    {ARCH_AARCH64, "apple-m3", "", 4, 32, true, false},
-    {ARCH_AARCH64, "apple-m4", "", 4, 32, true, false},
+    {"x86-64", "", ARCH_X86_64, 4, 16, false, false},
+    {"x86-64-v2", "", ARCH_X86_64, 4, 16, false, false},
+    {"x86-64-v3", "", ARCH_X86_64, 8, 16, true, false},
+    {"x86-64-v4", "", ARCH_X86_64, 16, 32, true, true},
+    {"haswell", "", ARCH_X86_64, 8, 16, true, false},
+    {"broadwell", "", ARCH_X86_64, 8, 16, true, false},
+    {"skylake", "", ARCH_X86_64, 8, 16, true, false},
+    {"alderlake", "", ARCH_X86_64, 8, 16, true, false},
+    {"skylake-avx512", "", ARCH_X86_64, 16, 32, true, true},
+    {"cascadelake", "", ARCH_X86_64, 16, 32, true, true},
+    {"icelake-client", "", ARCH_X86_64, 16, 32, true, true},
+    {"icelake-server", "", ARCH_X86_64, 16, 32, true, true},
+    {"sapphirerapids", "", ARCH_X86_64, 16, 32, true, true},
+    {"graniterapids", "", ARCH_X86_64, 16, 32, true, true},
+    {"znver1", "", ARCH_X86_64, 8, 16, true, false},
+    {"znver2", "", ARCH_X86_64, 8, 16, true, false},
+    {"znver3", "", ARCH_X86_64, 8, 16, true, false},
+    {"znver4", "", ARCH_X86_64, 16, 32, true, true},
+    {"znver5", "", ARCH_X86_64, 16, 32, true, true},
+    {"generic", "", ARCH_AARCH64, 4, 32, true, false},
+    {"cortex-a72", "", ARCH_AARCH64, 4, 32, true, false},
+    {"cortex-a76", "", ARCH_AARCH64, 4, 32, true, false},
+    {"neoverse-n1", "", ARCH_AARCH64, 4, 32, true, false},
+    {"neoverse-n2", "", ARCH_AARCH64, 4, 32, true, false},
+    {"neoverse-v1", "", ARCH_AARCH64, 4, 32, true, false},
+    {"neoverse-v2", "", ARCH_AARCH64, 4, 32, true, false},
+    {"apple-m1", "", ARCH_AARCH64, 4, 32, true, false},
+    {"apple-m2", "", ARCH_AARCH64, 4, 32, true, false},
+    {"apple-m3", "", ARCH_AARCH64, 4, 32, true, false},
+    {"apple-m4", "", ARCH_AARCH64, 4, 32, true, false},
     /* llvm.fma is a call per lane on WebAssembly, so it counts as a target without. */
-    {ARCH_WASM32, "generic", "+simd128,+bulk-memory,+nontrapping-fptoint,+sign-ext", 4, 16, false, false},
-    {ARCH_RISCV64, "generic-rv64", "+m,+a,+f,+d,+c,+v", 4, 32, true, false},
+    {"generic", "+simd128,+bulk-memory,+nontrapping-fptoint,+sign-ext", ARCH_WASM32, 4, 16, false, false},
+    {"generic-rv64", "+m,+a,+f,+d,+c,+v", ARCH_RISCV64, 4, 32, true, false},
 };
 enum { CPU_COUNT = sizeof CPUS / sizeof *CPUS };
 
@@ -166,7 +166,7 @@ bool target_find(const char *triple, const char *cpu, Arena *arena, Target *out,
     return false;
   }
   const CpuRow *known = NULL;
-  if (cpu && strcmp(cpu, "native"))
+  if (cpu && strcmp(cpu, "native") != 0)
     known = find_cpu(row->architecture, cpu);
   else if (!cpu && !native)
     known = baseline(row->architecture);
