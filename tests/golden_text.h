@@ -39,8 +39,12 @@ static inline void golden_check(Arena *arena, const char *path, const char *text
     ck_assert_msg(file && fwrite(text, 1, length, file) == length && fclose(file) == 0, "cannot write %s", path);
     return;
   }
-  ck_abort_msg("%s differs (SIMBA_UPDATE=1 rewrites it)\n--- expected\n%s\n--- got\n%s", path,
-               expected ? expected : "(no such file)", text);
+  const char *wanted = expected ? expected : "(no such file)";
+  size_t line = 0; /* the start of the first line that differs */
+  for (size_t i = 0; wanted[i] && wanted[i] == text[i]; i++)
+    if (wanted[i] == '\n') line = i + 1;
+  ck_abort_msg("%s differs (SIMBA_UPDATE=1 rewrites it)\n--- expected\n%.1500s\n--- got\n%.1500s", path, wanted + line,
+               text + line);
 }
 
 #endif
