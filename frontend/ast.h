@@ -134,6 +134,8 @@ struct Statement {
 
 typedef enum DefinitionKind { DEFINITION_BLOCK, DEFINITION_MODEL } DefinitionKind;
 
+enum { DEFINITION_MAX_FORMALS = 64 };
+
 typedef struct Definition {
   DefinitionKind kind;
   Name name;

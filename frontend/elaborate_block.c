@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-enum { MAX_BOUND = 64 };
-
 const Definition *find_block(const Elaborator *elaborator, const char *name) {
   const FrontendFile *file = elaborator->file;
   bool library = elaborator->scope->definition->library;
@@ -97,7 +95,7 @@ static bool evaluate_argument(Elaborator *elaborator, const Formal *formal, cons
 /* All arguments in the caller's scope. Goes on after a mistake, to report more of them. */
 static bool evaluate_arguments(Elaborator *elaborator, const Expression *call, const Definition *block,
                                BoundArgument *bound) {
-  const char *name[MAX_BOUND];
+  const char *name[DEFINITION_MAX_FORMALS];
   int *index = ARENA_ARRAY(elaborator->arena, int, call->count + 1);
   for (uint32_t i = 0; i < block->formal_count; i++) name[i] = block->formal[i].name.text;
   if (!bind_arguments(elaborator, call, name, block->formal_count, index)) return false;
@@ -151,7 +149,7 @@ static bool bind_axis_formals(Elaborator *elaborator, const Definition *block, c
  * all of these. */
 static bool bind_formals(Elaborator *elaborator, const Definition *block, const BoundArgument *bound) {
   Scope *scope = elaborator->scope;
-  NamedTensor argument[MAX_BOUND];
+  NamedTensor argument[DEFINITION_MAX_FORMALS];
   for (uint32_t i = 0; i < block->formal_count; i++)
     if (bound[i].tensor) argument[i] = *bound[i].tensor;
   if (!bind_axis_formals(elaborator, block, bound, argument)) return false;

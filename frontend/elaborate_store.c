@@ -216,7 +216,9 @@ void declare_output(Elaborator *elaborator, const Statement *statement) {
                     : statement->kind == STATEMENT_LOSS ? OUTPUT_LOSS
                                                         : OUTPUT_METRIC;
   Name name = statement->name[0];
-  if (!in_model(elaborator, statement, "this")) return;
+  static const char *const words[] = {
+      [OUTPUT_VALUE] = "'output'", [OUTPUT_LOSS] = "'loss'", [OUTPUT_METRIC] = "'metric'"};
+  if (!in_model(elaborator, statement, words[kind])) return;
   Value value = expression_value(elaborator, statement->value);
   scope_bind_tensor(elaborator, elaborator->scope, name, value);
   const char *path = statement_path(elaborator, statement);

@@ -21,6 +21,21 @@ static const char *quoted(Elaborator *elaborator, const char *text) {
   return arena_format(elaborator->arena, "axis '%s'", text);
 }
 
+/* `T = extent` in a type: a new dimension. */
+static bool bind_declared(Elaborator *elaborator, Name name, Dim extent) {
+  const StaticName *other = scope_find_static(elaborator->scope, name.text);
+  if (!other) {
+    scope_bind_static(elaborator, elaborator->scope, name, static_extent(extent));
+    return true;
+  }
+  if (other->poison) return false;
+  REPORT_WITH(elaborator,
+              (diagnostic_note(elaborator->diagnostics, other->span, "the first one is here"),
+               diagnostic_hint(elaborator->diagnostics, "write '%s' alone to use it again", name.text)),
+              DIAG_NAME_TWICE, name.span, name.text);
+  return false;
+}
+
 /* The extent that an axis of a type gives, if it gives one: false and *out_new where it is a name that is not known. */
 static bool axis_extent(Elaborator *elaborator, const AxisSyntax *axis, Dim *out, bool *out_new) {
   const char *text = axis_text(elaborator, axis);
@@ -33,7 +48,7 @@ static bool axis_extent(Elaborator *elaborator, const AxisSyntax *axis, Dim *out
     if (axis->name.text) scope_bind_poison(elaborator, elaborator->scope, axis->name);
     return false;
   }
-  if (axis->name.text) scope_bind_static(elaborator, elaborator->scope, axis->name, static_extent(*out));
+  if (axis->name.text && !bind_declared(elaborator, axis->name, *out)) return false;
   if (out->factor >= 1) return true;
   REPORT(elaborator, DIAG_RANGE, axis->span, quoted(elaborator, text), "at least 1",
          elaborator_dim_text(elaborator, *out));

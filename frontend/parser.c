@@ -14,8 +14,6 @@
 
 #include <string.h>
 
-enum { MAX_FORMALS = 64 };
-
 const Token *parser_peek(const Parser *parser) { return &parser->tokens.token[parser->at]; }
 TokenKind parser_kind(const Parser *parser) { return parser_peek(parser)->kind; }
 
@@ -324,7 +322,7 @@ static void parse_formals(Parser *parser, Definition *definition) {
   }
   parser_open(parser);
   while (!parser->failed && parser_kind(parser) != TOKEN_RIGHT_PAREN) {
-    if (definition->formal_count == MAX_FORMALS) {
+    if (definition->formal_count == DEFINITION_MAX_FORMALS) {
       parser_fail(parser, "at most 64 parameters");
       return;
     }
