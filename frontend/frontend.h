@@ -103,7 +103,4 @@ typedef struct RecipeKey {
 extern const RecipeKey recipe_keys[];
 extern const uint32_t recipe_key_count;
 
-/* The built-in functions and the recipe's keys as Markdown: docs/language-tables.md. */
-void frontend_print_tables(Text *out);
-
 #endif

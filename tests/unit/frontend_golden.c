@@ -198,15 +198,6 @@ START_TEST(syntax_trees_are_printed) {
 }
 END_TEST
 
-START_TEST(tables_are_fresh) {
-  Arena *arena = arena_create();
-  Text text = text_begin(arena);
-  frontend_print_tables(&text);
-  golden_check(arena, TESTS_FOLDER "/../docs/language-tables.md", text.data, text.length);
-  arena_destroy(arena);
-}
-END_TEST
-
 int main(void) {
   error_count = find_cases("errors", error_cases);
   lower_count = find_cases("lower", lower_cases);
@@ -215,7 +206,6 @@ int main(void) {
   TCase *tests = tcase_create("golden");
   tcase_add_loop_test(tests, errors_are_reported, 0, error_count);
   tcase_add_test(tests, every_code_has_a_case);
-  tcase_add_test(tests, tables_are_fresh);
   tcase_add_loop_test(tests, models_are_lowered, 0, lower_count);
   tcase_add_loop_test(tests, syntax_trees_are_printed, 0, ast_count);
   suite_add_tcase(suite, tests);
