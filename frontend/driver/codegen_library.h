@@ -5,9 +5,10 @@
 #include "codegen/codegen.h"
 #include "runtime/status.h"
 
-/* The library lies beside the executable or in ../lib of it; SIMBAC_CODEGEN names another one. Stays loaded. */
+/* The library lies beside this code (the executable or libsimbac.so) or in ../lib of it; SIMBAC_CODEGEN names another
+ * one. Stays loaded. */
 simba_status codegen_library(const CodegenApi **out_api, simba_error *error);
-/* A path beside this executable ("simbac-render"); false where it does not fit. */
+/* A path beside the executable ("simbac-render"); false where it does not fit. */
 bool executable_neighbour(const char *name, char *out_path, size_t size);
 
 #endif
