@@ -27,6 +27,7 @@ Clusters *clusters_create(const Graph *graph, Arena *arena) {
   clusters->family = ARENA_ARRAY(arena, LoweringKind, most);
   clusters->anchor = ARENA_ARRAY(arena, NodeId, most);
   clusters->stored = ARENA_ARRAY(arena, bool, graph->node_count + 1);
+  clusters->part_of = ARENA_ARRAY(arena, NodeId, graph->node_count + 1);
   clusters->is_output = ARENA_ARRAY(arena, bool, graph->node_count + 1);
   clusters->member_first = ARENA_ARRAY(arena, uint32_t, most + 1);
   clusters->member = ARENA_ARRAY(arena, NodeId, graph->node_count + 1);
@@ -76,6 +77,24 @@ bool clusters_feeds(const Clusters *clusters, NodeId node, uint32_t a, uint32_t 
   return true;
 }
 
+/* A computed value that only a concatenation reads is written into its place there. */
+static void find_parts(Clusters *clusters) {
+  const Graph *graph = clusters->graph;
+  for (NodeId id = 1; id <= graph->node_count; id++) clusters->part_of[id] = NODE_NONE;
+  for (NodeId id = 1; id <= graph->node_count; id++) {
+    const Node *node = graph_node(graph, id);
+    uint32_t cluster = clusters->of[id];
+    if (node->op != OP_CONCAT || cluster == 0 || !clusters->stored[id]) continue;
+    if (clusters->member_first[cluster + 1] - clusters->member_first[cluster] != 1) continue;
+    for (uint32_t k = 0; k < node->operand_count; k++) {
+      NodeId part = node->operand[k];
+      bool sole = clusters->user_first[part + 1] - clusters->user_first[part] == 1 && !clusters->is_output[part];
+      bool computed = clusters->of[part] != 0 && graph_op(graph, part) != OP_CONCAT;
+      if (sole && computed && clusters->stored[part]) clusters->part_of[part] = id;
+    }
+  }
+}
+
 void clusters_settle(Clusters *clusters) {
   const Graph *graph = clusters->graph;
   uint32_t *first = clusters->member_first;
@@ -90,4 +109,5 @@ void clusters_settle(Clusters *clusters) {
   for (NodeId id = 1; id <= graph->node_count; id++) {
     if (clusters->of[id] != 0) clusters->member[next[clusters->of[id]]++] = id;
   }
+  find_parts(clusters);
 }

@@ -112,12 +112,32 @@ bool builder_load(Builder *builder, ValueId value, const Shape *shape, const Pla
   return true;
 }
 
+/* The place within the concatenation that `part` belongs to. */
+static Place place_in_whole(const Builder *builder, NodeId part, const Place *place) {
+  const Graph *graph = builder->clusters->graph;
+  const Node *whole = graph_node(graph, builder->clusters->part_of[part]);
+  int64_t axis = node_integer(whole, CONCAT_AXIS);
+  Place moved = *place;
+  for (uint32_t k = 0; whole->operand[k] != part; k++) {
+    Linear extent = linear_of_dim(graph_shape(graph, whole->operand[k])->dim[axis]);
+    linear_add(&moved.axis[axis].constant, &extent, 1);
+  }
+  return moved;
+}
+
 bool builder_store(Builder *builder, ValueId value, const Shape *shape, const Place *place, NodeId node, uint32_t expr,
                    Store **out_store) {
   if (builder->store_count == STORES_MAX) return builder_fail(builder, FAILURE_SHAPE, node, "too many results");
   Store *store = &builder->store[builder->store_count];
   *store = (Store){.expr = expr};
-  if (!place_access(place, shape, &store->access)) {
+  Place moved = *place;
+  NodeId whole = builder->clusters->part_of[node];
+  if (whole != NODE_NONE && value == builder->lowered->of_node[node]) {
+    moved = place_in_whole(builder, node, place);
+    shape = graph_shape(builder->clusters->graph, whole);
+    value = builder->lowered->of_node[whole];
+  }
+  if (!place_access(&moved, shape, &store->access)) {
     return builder_fail(builder, FAILURE_SHAPE, node, "strides depend on a symbol in a way that is not linear");
   }
   store->access.slot = builder_slot(builder, value, true);

@@ -32,13 +32,14 @@ typedef struct Clusters {
   bool *is_output;      /* by node */
   uint32_t *user_first; /* users of node n: user[user_first[n]] .. user[user_first[n + 1] - 1] */
   NodeId *user;
+  NodeId *part_of;        /* by node: the concatenation in whose buffer it is written at once; found by clusters_settle */
   uint32_t *member_first; /* the nodes of a cluster in order, found by clusters_settle */
   NodeId *member;
 } Clusters;
 
 /* Every node in its own cluster, or in the one that the graph says. */
 Clusters *clusters_create(const Graph *graph, Arena *arena);
-/* Recomputes `stored` and `member` from `of`. */
+/* Recomputes `stored`, `member` and `part_of` from `of`. */
 void clusters_settle(Clusters *clusters);
 /* Gives a view or scalar a cluster, so that it gets a buffer of its own. */
 void clusters_store(Clusters *clusters, NodeId node);

@@ -116,6 +116,14 @@ static bool choose_scan_axes(Builder *builder, const Shape *shape, int64_t time)
   return best > INT_MIN;
 }
 
+/* The failure with a message that outlives the builder. */
+static Failure kept_failure(const Builder *builder) {
+  Failure failure = builder->failure;
+  const char *message = failure.message != NULL ? failure.message : "";
+  failure.message = arena_text(builder->lowered->arena, message, strlen(message));
+  return failure;
+}
+
 bool lower_cluster(const Clusters *clusters, uint32_t cluster, Lowered *lowered, Failure *out_failure) {
   Arena *scratch = arena_create();
   uint32_t values = lowered->value_count, steps = lowered->step_count;
@@ -131,10 +139,7 @@ bool lower_cluster(const Clusters *clusters, uint32_t cluster, Lowered *lowered,
   if (!done) {
     lowered->value_count = values;
     lowered->step_count = steps;
-    *out_failure = builder->failure;
-    if (out_failure->message != NULL) {
-      out_failure->message = arena_text(lowered->arena, out_failure->message, strlen(out_failure->message));
-    }
+    *out_failure = kept_failure(builder);
   }
   arena_destroy(scratch);
   return done;
@@ -146,7 +151,8 @@ static Lowered *lowered_create(const Clusters *clusters, Arena *arena, bool ever
   lowered->value = arena_grow(arena, NULL, 0, &lowered->value_capacity, sizeof(LoweredValue)); /* slot 0 stays free */
   lowered->of_node = ARENA_ARRAY(arena, ValueId, clusters->graph->node_count + 1);
   for (NodeId id = 1; id <= clusters->graph->node_count; id++) {
-    if (!clusters->stored[id] && !everything) continue;
+    bool own = clusters->stored[id] && clusters->part_of[id] == NODE_NONE;
+    if (!own && !everything) continue;
     Dim count = dim_constant(0);
     bool counted = shape_count(graph_shape(clusters->graph, id), &count);
     if (!counted && clusters->stored[id]) guard_bug("lowering: %%%u has two symbols", id);
@@ -177,37 +183,43 @@ bool lower_scan_lane(Clusters *clusters, uint32_t cluster, Arena *scratch, int32
   return found;
 }
 
-/* A concatenation that stands alone: each part is written to its place by a kernel of its own. */
+/* Writes one part of a concatenation to its place. */
+static bool lower_concat_part(Builder *builder, NodeId id, uint32_t part, const Position *start) {
+  const Node *node = graph_node(builder->clusters->graph, id);
+  const Shape *shape = graph_shape(builder->clusters->graph, node->operand[part]);
+  Place place = {.rank = shape->rank};
+  uint32_t expr;
+  for (int32_t k = 0; k < shape->rank; k++) {
+    uint32_t number;
+    if (!builder_add_axis(builder, shape->dim[k], AXIS_PARALLEL, false, &number)) return false;
+    place.axis[k] = builder->logical[number].position;
+  }
+  if (!lower_value(builder, node->operand[part], &place, &expr)) return false;
+  position_add(&place.axis[node_integer(node, CONCAT_AXIS)], start, 1);
+  return builder_store(builder, builder->lowered->of_node[id], &node->shape, &place, id, expr, NULL);
+}
+
+/* A concatenation that stands alone: parts that are not there already are written by a kernel each. */
 static bool lower_concat_parts(const Clusters *clusters, uint32_t cluster, Lowered *lowered, Failure *out_failure) {
   NodeId id = clusters->anchor[cluster];
   const Node *node = graph_node(clusters->graph, id);
-  int64_t axis = node_integer(node, CONCAT_AXIS);
   Position start = position_constant(0);
   for (uint32_t part = 0; part < node->operand_count; part++) {
-    Arena *scratch = arena_create();
-    Builder *builder = builder_create(clusters, cluster, lowered, scratch);
-    const Shape *shape = graph_shape(clusters->graph, node->operand[part]);
-    bool done;
-    do {
-      builder_restart(builder, LOWER_MAP);
-      Place place = {.rank = shape->rank};
-      uint32_t number = 0, expr = 0;
-      done = true;
-      for (int32_t k = 0; k < shape->rank && done; k++) {
-        done = builder_add_axis(builder, shape->dim[k], AXIS_PARALLEL, false, &number);
-        if (done) place.axis[k] = builder->logical[number].position;
-      }
-      done = done && lower_value(builder, node->operand[part], &place, &expr);
-      if (done) {
-        position_add(&place.axis[axis], &start, 1);
-        done = builder_store(builder, lowered->of_node[id], &node->shape, &place, id, expr, NULL);
-      }
-    } while (!done && builder->failure.kind == FAILURE_SPLIT);
-    done = done && commit(builder, id);
-    if (!done) *out_failure = builder->failure;
-    arena_destroy(scratch);
+    bool done = clusters->part_of[node->operand[part]] == id;
+    if (!done) {
+      Arena *scratch = arena_create();
+      Builder *builder = builder_create(clusters, cluster, lowered, scratch);
+      do {
+        builder_restart(builder, LOWER_MAP);
+        done = lower_concat_part(builder, id, part, &start);
+      } while (!done && builder->failure.kind == FAILURE_SPLIT);
+      done = done && commit(builder, id);
+      if (!done) *out_failure = kept_failure(builder);
+      arena_destroy(scratch);
+    }
     if (!done) return false;
-    Linear extent = linear_of_dim(shape->dim[axis]);
+    Linear extent =
+        linear_of_dim(graph_shape(clusters->graph, node->operand[part])->dim[node_integer(node, CONCAT_AXIS)]);
     linear_add(&start.constant, &extent, 1);
   }
   return true;
