@@ -186,11 +186,32 @@ START_TEST(reference_files_agree) {
 }
 END_TEST
 
+/* Sizes that no reference file has. */
+static const Case other_sizes[] = {
+    {"selective_scan", NULL, {"D", "5", "N", "3", "L", "9"}},
+    {"activations", NULL, {"n", "7"}},
+    {"mamba", NULL, {"d_model", "10", "d_state", "5", "d_conv", "3", "expand", "3", "L", "8"}},
+    {"einfft", NULL, {"N", "11", "C", "15", "blocks", "3"}},
+    {"mlp", NULL, {"dim", "6", "hidden", "9", "L", "2"}},
+    {"forecaster", NULL, {"lookback", "40", "horizon", "5", "channels", "2", "d_model", "12", "embed", "patch"}},
+};
+enum { OTHER_COUNT = sizeof other_sizes / sizeof *other_sizes };
+
+START_TEST(other_sizes_compile) {
+  Arena *arena = arena_create();
+  Model *model = build(arena, &other_sizes[_i]);
+  const char *message = NULL;
+  ck_assert_msg(graph_verify(model->graph, arena, &message), "%s", message);
+  arena_destroy(arena);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("library_parity");
   TCase *tests = tcase_create("parity");
   tcase_set_timeout(tests, 120);
   tcase_add_loop_test(tests, reference_files_agree, 0, CASE_COUNT);
+  tcase_add_loop_test(tests, other_sizes_compile, 0, OTHER_COUNT);
   suite_add_tcase(suite, tests);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
