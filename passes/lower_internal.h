@@ -32,7 +32,7 @@ typedef struct Clusters {
   bool *is_output;      /* by node */
   uint32_t *user_first; /* users of node n: user[user_first[n]] .. user[user_first[n + 1] - 1] */
   NodeId *user;
-  NodeId *part_of;        /* by node: the concatenation in whose buffer it is written at once; found by clusters_settle */
+  NodeId *part_of; /* by node: the concatenation in whose buffer it is written at once; found by clusters_settle */
   uint32_t *member_first; /* the nodes of a cluster in order, found by clusters_settle */
   NodeId *member;
 } Clusters;
@@ -159,6 +159,8 @@ AxisMask logical_axes(const Builder *builder, uint32_t logical);
 
 /* The expression for the element of `node` at `place`. False with builder->failure set. */
 bool lower_value(Builder *builder, NodeId node, const Place *place, uint32_t *out_expr);
+/* The operand of `node` at `inner` where axis `axis` of it lies inside the operand, else 0. */
+bool lower_guarded(Builder *builder, NodeId node, NodeId operand, int64_t axis, Place inner, uint32_t *out_expr);
 /* Reductions and products within a MAP or SCAN kernel. */
 bool lower_reduce(Builder *builder, NodeId node, const Place *place, uint32_t *out_expr);
 bool lower_inner_product(Builder *builder, NodeId node, const Place *place, uint32_t *out_expr);

@@ -157,18 +157,11 @@ bool lower_overlap_add(Builder *builder, NodeId id, const Place *place, uint32_t
   summed[axis + 1] = true;
   if (!reduced_loops(builder, id, shape, summed, &taken, inner.axis)) return false;
   position_add(&inner.axis[axis], &inner.axis[axis + 1], -1);
-  bool added;
-  if (!place_guard(&builder->space, &inner, &inner.axis[axis], shape->dim[axis], &added)) {
-    return builder_fail(builder, FAILURE_STORE, id, "too many guards");
-  }
   uint32_t body;
-  if (!lower_value(builder, node->operand[0], &inner, &body)) {
+  if (!lower_guarded(builder, id, node->operand[0], axis, inner, &body)) {
     bool strides = builder->failure.kind == FAILURE_SHAPE && builder->clusters->of[node->operand[0]] == 0;
     if (strides) builder->failure = (Failure){FAILURE_STORE, node->operand[0], builder->failure.message};
     return false;
-  }
-  if (added && builder->expr[body].kind != EXPR_LOAD) {
-    return builder_fail(builder, FAILURE_STORE, node->operand[0], "windows that are computed on the fly");
   }
   return add_reduction(builder, id, REDUCE_SUM, body, taken & ~kept, out_expr);
 }

@@ -61,8 +61,7 @@ static uint32_t inside(Builder *builder, const Position *position, Dim extent) {
   return condition;
 }
 
-/* The operand at `inner` where axis `axis` of it lies inside the operand, else 0. */
-static bool lower_guarded(Builder *builder, NodeId id, NodeId operand, int64_t axis, Place inner, uint32_t *out_expr) {
+bool lower_guarded(Builder *builder, NodeId id, NodeId operand, int64_t axis, Place inner, uint32_t *out_expr) {
   Dim extent = node_of(builder, operand)->shape.dim[axis];
   bool added;
   if (!place_guard(&builder->space, &inner, &inner.axis[axis], extent, &added)) {

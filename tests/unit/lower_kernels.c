@@ -5,6 +5,7 @@
 #include "tests/random_graph.h"
 
 #include <check.h>
+#include <dirent.h>
 #include <stdlib.h>
 
 enum { GRAPHS = 400, STEPS = 20 };
@@ -57,12 +58,83 @@ START_TEST(random_backward) {
 }
 END_TEST
 
+/* Whole models as the front end makes them: Mamba, EinFFT, a forecaster, complex products, states, ... */
+enum { MODEL_LIMIT = 64 };
+static char models[MODEL_LIMIT][512];
+static int model_count;
+
+static void find_models(void) {
+  const char *folder = TESTS_FOLDER "/golden/lower";
+  DIR *directory = opendir(folder);
+  if (!directory) return;
+  for (const struct dirent *entry; (entry = readdir(directory)) && model_count < MODEL_LIMIT;) {
+    size_t length = strlen(entry->d_name);
+    if (length < 4 || strcmp(entry->d_name + length - 3, ".ir") != 0) continue;
+    snprintf(models[model_count++], sizeof models[0], "%s/%.200s", folder, entry->d_name);
+  }
+  closedir(directory);
+}
+
+static Graph *read_model(const char *path) {
+  FILE *file = fopen(path, "rb");
+  ck_assert_msg(file != NULL, "%s cannot be read", path);
+  Text text = text_begin(arena);
+  char block[4096];
+  for (size_t count; (count = fread(block, 1, sizeof block, file)) > 0;) text_add(&text, block, count);
+  fclose(file);
+  const char *end = strstr(text.data, "\n}\n"); /* a second graph, of initial values, may follow */
+  ck_assert_ptr_nonnull(end);
+  size_t length = (size_t)(end - text.data) + 3;
+  Diagnostics *diagnostics = diagnostics_create(arena);
+  Graph *graph = graph_read(arena, diagnostics, diagnostics_add_source(diagnostics, path, text.data, length));
+  ck_assert_msg(graph != NULL, "%s does not parse", path);
+  return graph;
+}
+
+static bool has_loss(const Graph *graph) {
+  for (uint32_t k = 0; k < graph->output_count; k++) {
+    if (graph->output[k].kind == OUTPUT_LOSS) return true;
+  }
+  return false;
+}
+
+/* The largest scan with channels and inner states: [B, T, E, N]; 0 where there is none. */
+static int64_t full_space(const Graph *graph, const int64_t *symbols) {
+  int64_t largest = 0;
+  for (NodeId id = 1; id <= graph->node_count; id++) {
+    int64_t count = shape_value_count(graph_shape(graph, id), symbols);
+    if (graph_op(graph, id) == OP_SCAN && graph_shape(graph, id)->rank == 4 && count > largest) largest = count;
+  }
+  return largest;
+}
+
+/* Forward and backward; no tensor of a scan's full space [B, T, E, N] is in a fused program. */
+START_TEST(model_computes) {
+  begin();
+  Graph *graph = read_model(models[_i / 2]);
+  bool fuse = _i % 2;
+  if (has_loss(graph))
+    graph = graph_differentiate(graph, arena, &(DifferentiateSpec){.parameters = true, .inputs = true});
+  Program *program = build(graph, fuse);
+  int64_t symbols[SYMBOL_MAX] = {2, 2, 2, 2};
+  double error = program_error(graph, program, symbols, arena);
+  ck_assert_msg(error <= 20 * program_tolerance(program), "%s: error %g", models[_i / 2], error);
+  int64_t full = full_space(graph, symbols);
+  for (BufferId b = 0; b < program->buffer_count && fuse && full > 0; b++) {
+    ck_assert_int_ne(dim_value(program->buffer[b].count, symbols), full);
+  }
+  end();
+}
+END_TEST
+
 int main(void) {
+  find_models();
   Suite *suite = suite_create("lower_kernels");
   TCase *graphs = tcase_create("random graphs");
   tcase_set_timeout(graphs, 300);
   tcase_add_loop_test(graphs, random_forward, 0, 2 * GRAPHS);
   tcase_add_loop_test(graphs, random_backward, 0, 2 * GRAPHS);
+  tcase_add_loop_test(graphs, model_computes, 0, 2 * model_count);
   suite_add_tcase(suite, graphs);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
