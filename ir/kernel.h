@@ -115,7 +115,7 @@ typedef struct Reduction {
 
 typedef enum StoreWhen {
   STORE_EACH, /* at every index of the axes its expression depends on */
-  STORE_LAST  /* scan: once the recurrence has made its last step; the access has no TIME axis */
+  STORE_LAST  /* scan: once, of a STATE or PREVIOUS at the last step of its recurrence; the access has no TIME axis */
 } StoreWhen;
 
 typedef struct Store {

@@ -118,7 +118,11 @@ static const char *check_store(const Check *check, uint32_t s) {
   if (store->access.slot < kernel->read_count) return arena_format(check->arena, "store %u: read-only slot", s);
   if (store->expr >= kernel->expr_count) return arena_format(check->arena, "store %u: no such expression", s);
   AxisMask axes = access_axes(&store->access), needed = kernel->expr[store->expr].axes;
-  if (store->when == STORE_LAST) needed &= ~check->time;
+  if (store->when == STORE_LAST) {
+    ExprKind kind = kernel->expr[store->expr].kind;
+    if (kind != EXPR_STATE && kind != EXPR_PREVIOUS) return arena_format(check->arena, "store %u: last of no state", s);
+    needed &= ~check->time;
+  }
   if (needed & ~axes) return arena_format(check->arena, "store %u: the expression has more axes", s);
   bool partial = (axes & check->reduced) != 0 && (axes & check->reduced) != check->reduced;
   if (kernel->family == LOWER_MAP && partial) return arena_format(check->arena, "store %u: some REDUCED axes", s);

@@ -1,0 +1,205 @@
+#include "scan_emit.h"
+
+static LLVMValueRef cell_pointer(const Scan *scan, int64_t offset, LLVMValueRef n, int v) {
+  Emitter *e = scan->e;
+  LLVMValueRef index = emit_i64(e, offset + (int64_t)v * scan->plan->lanes);
+  if (n) index = emit_add_i64(e, emit_multiply_i64(e, n, emit_i64(e, SCAN_TILE)), index);
+  return emit_element(e, e->scratch, index);
+}
+
+/* Cell number of state n in row `row`. */
+static LLVMValueRef row_cell(const Scan *scan, bool has_state, LLVMValueRef row, LLVMValueRef n) {
+  if (!has_state) return row;
+  return emit_add_i64(scan->e, emit_multiply_i64(scan->e, row, emit_i64(scan->e, scan->plan->states)), n);
+}
+
+LLVMValueRef scan_load_cell(const Scan *scan, int64_t offset, LLVMValueRef n, int v) {
+  return emit_load_vector(scan->e, cell_pointer(scan, offset, n, v), NULL);
+}
+
+void scan_store_cell(const Scan *scan, int64_t offset, LLVMValueRef n, int v, LLVMValueRef value) {
+  emit_store_vector(scan->e, emit_splat(scan->e, value), cell_pointer(scan, offset, n, v), NULL);
+}
+
+LLVMValueRef scan_load_row(const Scan *scan, int64_t offset, bool has_state, LLVMValueRef row, LLVMValueRef n, int v) {
+  return scan_load_cell(scan, offset, row_cell(scan, has_state, row, n), v);
+}
+
+void scan_store_row(const Scan *scan, int64_t offset, bool has_state, LLVMValueRef row, LLVMValueRef n, int v,
+                    LLVMValueRef value) {
+  scan_store_cell(scan, offset, row_cell(scan, has_state, row, n), v, value);
+}
+
+/* --- values from elsewhere ----------------------------------------------------------------------------------- */
+
+static LLVMValueRef one_more(const Scan *scan, LLVMValueRef value) {
+  return emit_add_i64(scan->e, value, emit_i64(scan->e, 1));
+}
+
+/* The number of the step at which a sweep of direction `backward` is at the place's time. */
+static LLVMValueRef step_at(const Scan *scan, const Place *place, bool backward) {
+  LLVMValueRef time = place->index[scan->plan->time_axis];
+  if (!backward) return time;
+  LLVMValueRef last = emit_add_i64(scan->e, scan->steps, emit_i64(scan->e, -1));
+  return LLVMBuildSub(scan->e->builder, last, time, "");
+}
+
+/* h of a recurrence that has been at the place's time (EXPR_STATE), or h one step earlier (EXPR_PREVIOUS). */
+static LLVMValueRef load_state(const Scan *scan, const Expr *expr, const Place *place, int level, LLVMValueRef n,
+                               int v) {
+  const ScanRecurrence *recurrence = &scan->plan->recurrence[expr->which];
+  bool earlier = expr->kind == EXPR_PREVIOUS;
+  if (recurrence->rows != NO_CELLS) {
+    LLVMValueRef row = step_at(scan, place, scan->plan->phase[recurrence->phase].backward);
+    if (!earlier) row = one_more(scan, row);
+    return scan_load_row(scan, recurrence->rows, recurrence->has_state, row, n, v);
+  }
+  bool made = scan->phase > recurrence->phase || level > recurrence->level; /* the step at hand */
+  int64_t newest = scan->plan->kernel->recurrence[expr->which].late ? recurrence->kept : recurrence->carry;
+  int64_t offset = earlier && made ? recurrence->previous : newest;
+  ASSERT(offset != NO_CELLS);
+  return scan_load_cell(scan, offset, n, v);
+}
+
+static LLVMValueRef load_reduced(const Scan *scan, const Expr *expr, const Place *place, LLVMValueRef n, int v) {
+  const ScanReduction *reduction = &scan->plan->reduction[expr->which];
+  if (reduction->rows != NO_CELLS && scan->phase > reduction->phase + 1)
+    return scan_load_row(scan, reduction->rows, reduction->has_state, place->index[scan->plan->time_axis], n, v);
+  ASSERT(reduction->cells != NO_CELLS);
+  if (!reduction->over_lane) return scan_load_cell(scan, reduction->cells, n, v);
+  LLVMValueRef vector[SCAN_MAX_VECTORS], sum;
+  for (int k = 0; k < scan->plan->vectors; k++) vector[k] = scan_load_cell(scan, reduction->cells, n, k);
+  scan_sum_lanes(scan, scan->plan->kernel->reduction[expr->which].kind, vector, 1, scan->plan->vectors, &sum);
+  return sum;
+}
+
+/* Whether the expression is a value that this phase finds, and does not make at `level` itself. */
+static bool is_found(const Scan *scan, const Expr *expr, int level) {
+  const ScanPlan *plan = scan->plan;
+  if (expr->kind == EXPR_PREVIOUS) return true;
+  if (expr->kind == EXPR_STATE)
+    return plan->recurrence[expr->which].phase != scan->phase || level > plan->recurrence[expr->which].level;
+  return expr->kind == EXPR_REDUCED && plan->reduction[expr->which].phase != scan->phase;
+}
+
+static LLVMValueRef load_found(const Scan *scan, const Expr *expr, const Place *place, int level, LLVMValueRef n,
+                               int v) {
+  return expr->kind == EXPR_REDUCED ? load_reduced(scan, expr, place, n, v)
+                                    : load_state(scan, expr, place, level, n, v);
+}
+
+void scan_provide_outer(const Scan *scan, Place *place, int v, bool timed) {
+  const ScanPlan *plan = scan->plan;
+  const bool *needed = plan->phase[scan->phase].needed;
+  for (uint32_t e = 0; e < plan->kernel->expr_count; e++) {
+    const Expr *expr = &plan->kernel->expr[e];
+    if (!needed[e] || place->value[e] || scan_has_state(plan, e) || !is_found(scan, expr, 0)) continue;
+    if (scan_has_time(plan, e) && !timed) continue;
+    place_set_value(place, e, load_found(scan, expr, place, 0, NULL, v));
+  }
+}
+
+void scan_provide_inner(const Scan *scan, Place *place, const bool *needed, int level, LLVMValueRef n, int v) {
+  const ScanPlan *plan = scan->plan;
+  for (uint32_t e = 0; e < plan->kernel->expr_count; e++) {
+    const Expr *expr = &plan->kernel->expr[e];
+    if (!needed[e] || !scan_has_state(plan, e)) continue;
+    if (level && scan_is_sweep(scan->phase) && plan->slab[e] != NO_CELLS)
+      place_set_value(place, e, scan_load_cell(scan, plan->slab[e], n, v));
+    else if (is_found(scan, expr, level)) place_set_value(place, e, load_found(scan, expr, place, level, n, v));
+  }
+}
+
+/* --- before a sweep ------------------------------------------------------------------------------------------ */
+
+/* Cells, one or one for each state, from an expression (EXPR_NO_INITIAL: from the constant). */
+static void fill_cells(const Scan *scan, int64_t offset, bool has_state, uint32_t expr, double constant) {
+  Emitter *e = scan->e;
+  const ScanPlan *plan = scan->plan;
+  Loop states;
+  bool *needed = ARENA_ARRAY(e->session->arena, bool, plan->kernel->expr_count);
+  for (uint32_t k = expr == EXPR_NO_INITIAL ? 0 : expr + 1; k-- > 0;) {
+    needed[k] |= k == expr;
+    for (uint32_t a = 0; needed[k] && a < expr_argument_count(&plan->kernel->expr[k]); a++)
+      needed[plan->kernel->expr[k].arg[a]] = true;
+  }
+  if (has_state) loop_begin(e, &states, emit_i64(e, 0), emit_i64(e, plan->states), 1);
+  for (int v = 0; v < plan->vectors; v++) {
+    LLVMValueRef value = emit_f32_vector(e, constant), n = has_state ? states.index : NULL;
+    if (expr != EXPR_NO_INITIAL) {
+      Place place;
+      place_enter(e, &place, &scan->base[v], scan_bit(plan->state_axis));
+      if (has_state) place.index[plan->state_axis] = n;
+      scan_provide_inner(scan, &place, needed, 0, n, v);
+      value = emit_expr_vector(e, &place, expr);
+    }
+    scan_store_cell(scan, offset, n, v, value);
+  }
+  if (has_state) loop_end(e, &states);
+}
+
+static void fill_initial_states(const Scan *scan, uint32_t r) {
+  const ScanRecurrence *recurrence = &scan->plan->recurrence[r];
+  int64_t target[] = {recurrence->carry, recurrence->kept, recurrence->rows};
+  for (int k = 0; k < 3; k++)
+    if (target[k] != NO_CELLS)
+      fill_cells(scan, target[k], recurrence->has_state, scan->plan->kernel->recurrence[r].initial, 0);
+}
+
+void scan_prepare_sweep(Scan *scan) {
+  const ScanPlan *plan = scan->plan;
+  const Kernel *kernel = plan->kernel;
+  for (uint32_t e = 0; e < kernel->expr_count; e++) {
+    if (plan->slab[e] == NO_CELLS || scan->slab_is_made[e] || !plan->phase[scan->phase].needed[e]) continue;
+    fill_cells(scan, plan->slab[e], true, e, 0);
+    scan->slab_is_made[e] = true;
+  }
+  for (uint32_t r = 0; r < kernel->recurrence_count; r++)
+    if (plan->recurrence[r].phase == scan->phase) fill_initial_states(scan, r);
+  for (uint32_t q = 0; q < kernel->reduction_count; q++) {
+    const ScanReduction *reduction = &plan->reduction[q];
+    if (reduction->phase != scan->phase || !reduction->over_time) continue;
+    double empty = kernel->reduction[q].kind == REDUCE_SUM ? 0 : -__builtin_inf();
+    fill_cells(scan, reduction->cells, reduction->has_state, EXPR_NO_INITIAL, empty);
+  }
+}
+
+/* --- a step -------------------------------------------------------------------------------------------------- */
+
+static void store_state(const Scan *scan, const ScanRecurrence *recurrence, LLVMValueRef n, int v, LLVMValueRef h) {
+  if (recurrence->rows != NO_CELLS)
+    scan_store_row(scan, recurrence->rows, recurrence->has_state, one_more(scan, scan->step), n, v, h);
+}
+
+static LLVMValueRef emit_late_step(const Scan *scan, const ScanRecurrence *recurrence, LLVMValueRef decay,
+                                   LLVMValueRef input, LLVMValueRef n, int v) {
+  Emitter *e = scan->e;
+  if (recurrence->previous != NO_CELLS)
+    scan_store_cell(scan, recurrence->previous, n, v, scan_load_cell(scan, recurrence->kept, n, v));
+  LLVMValueRef h = LLVMBuildFAdd(e->builder, scan_load_cell(scan, recurrence->carry, n, v), input, "h");
+  store_state(scan, recurrence, n, v, h);
+  if (recurrence->kept != NO_CELLS) scan_store_cell(scan, recurrence->kept, n, v, h);
+  scan_store_cell(scan, recurrence->carry, n, v, LLVMBuildFMul(e->builder, decay, h, "c"));
+  return h;
+}
+
+void scan_emit_step(const Scan *scan, uint32_t r, Place *place, LLVMValueRef n, int v) {
+  Emitter *e = scan->e;
+  const Kernel *kernel = scan->plan->kernel;
+  const ScanRecurrence *recurrence = &scan->plan->recurrence[r];
+  LLVMValueRef decay = emit_expr_vector(e, place, kernel->recurrence[r].decay);
+  LLVMValueRef input = emit_expr_vector(e, place, kernel->recurrence[r].input), h;
+  if (kernel->recurrence[r].late) {
+    h = emit_late_step(scan, recurrence, decay, input, n, v);
+  } else {
+    LLVMValueRef before = recurrence->rows == NO_CELLS
+                              ? scan_load_cell(scan, recurrence->carry, n, v)
+                              : scan_load_row(scan, recurrence->rows, recurrence->has_state, scan->step, n, v);
+    h = emit_fma(e, decay, before, input);
+    if (recurrence->previous != NO_CELLS) scan_store_cell(scan, recurrence->previous, n, v, before);
+    store_state(scan, recurrence, n, v, h);
+    if (recurrence->carry != NO_CELLS) scan_store_cell(scan, recurrence->carry, n, v, h);
+  }
+  for (uint32_t k = 0; k < kernel->expr_count; k++)
+    if (kernel->expr[k].kind == EXPR_STATE && kernel->expr[k].which == r) place_set_value(place, k, h);
+}
