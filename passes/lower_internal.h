@@ -57,6 +57,7 @@ typedef struct Lowered {
   LoweredValue *value;
   size_t value_capacity;
   ValueId *of_node; /* by node */
+  bool trial;       /* nothing of it is kept */
   Arena *arena;
 } Lowered;
 

@@ -148,6 +148,7 @@ bool lower_cluster(const Clusters *clusters, uint32_t cluster, Lowered *lowered,
 static Lowered *lowered_create(const Clusters *clusters, Arena *arena, bool everything) {
   Lowered *lowered = ARENA_NEW(arena, Lowered);
   lowered->arena = arena;
+  lowered->trial = everything;
   lowered->value = arena_grow(arena, NULL, 0, &lowered->value_capacity, sizeof(LoweredValue)); /* slot 0 stays free */
   lowered->of_node = ARENA_ARRAY(arena, ValueId, clusters->graph->node_count + 1);
   for (NodeId id = 1; id <= clusters->graph->node_count; id++) {

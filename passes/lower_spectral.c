@@ -4,17 +4,8 @@
 #include "ir/guard.h"
 
 #include <math.h>
-#include <string.h>
 
 static const Node *node_of(const Builder *builder, NodeId id) { return graph_node(builder->clusters->graph, id); }
-
-/* Entry (p, k; q, n) of the table of a transform: part p of frequency k from part q of sample n. */
-static float table_entry(int64_t extent, bool inverse, double scale, int p, int64_t k, int q, int64_t n) {
-  double angle = 2 * 3.14159265358979323846 * (double)(k * n % extent) / (double)extent;
-  double sign = inverse ? 1 : -1;
-  if (p == q) return (float)(scale * cos(angle));
-  return (float)(scale * (p == 1 ? sign : -sign) * sin(angle));
-}
 
 typedef struct Transform {
   int64_t extent, axis; /* axis without the complex one */
@@ -22,37 +13,61 @@ typedef struct Transform {
   bool table_right;
 } Transform;
 
-static float *make_table(Builder *builder, const Node *node, const Transform *transform) {
+/* Entry (p, k; q, n), part p of frequency k from part q of sample n, is +- scale times the cosine (p == q) or sine of
+ * 2 pi (k n mod extent) / extent: computed in f64 for each remainder, rounded once. */
+static float *make_table(Arena *arena, const Node *node, const Transform *transform) {
   int64_t extent = transform->extent;
   int parts_in = transform->parts_in, parts_out = transform->parts_out;
-  float *table = ARENA_ARRAY(builder->lowered->arena, float, parts_in *parts_out *extent *extent);
-  bool inverse = node_integer(node, DFT_INVERSE) != 0;
-  double scale = node_real(node, DFT_SCALE);
-  for (int p = 0; p < parts_out; p++) {
-    for (int64_t k = 0; k < extent; k++) {
-      for (int q = 0; q < parts_in; q++) {
-        for (int64_t n = 0; n < extent; n++) {
-          int64_t row = p * extent + k, column = q * extent + n;
-          int64_t at = transform->table_right ? column * parts_out * extent + row : row * parts_in * extent + column;
-          table[at] = table_entry(extent, inverse, scale, p, k, q, n);
-        }
-      }
+  float *table = ARENA_ARRAY(arena, float, parts_in *parts_out *extent *extent);
+  float *cosine = ARENA_ARRAY(arena, float, extent), *sine = ARENA_ARRAY(arena, float, extent);
+  double scale = node_real(node, DFT_SCALE), sign = node_integer(node, DFT_INVERSE) != 0 ? 1 : -1;
+  for (int64_t k = 0; k < extent; k++) {
+    double angle = 2 * 3.14159265358979323846 * (double)k / (double)extent;
+    cosine[k] = (float)(scale * cos(angle));
+    sine[k] = (float)(scale * sign * sin(angle));
+  }
+  int64_t rows = parts_out * extent, columns = parts_in * extent;
+  for (int64_t row = 0; row < rows; row++) {
+    for (int64_t column = 0; column < columns; column++) {
+      int64_t p = row / extent, q = column / extent, turn = row % extent * (column % extent) % extent;
+      int64_t at = transform->table_right ? column * rows + row : row * columns + column;
+      table[at] = p == q ? cosine[turn] : p == 1 ? sine[turn] : -sine[turn];
     }
   }
   return table;
 }
 
-/* Equal transforms of a program share a table. */
+static Transform transform_of(const Node *node) {
+  int64_t form = node_integer(node, DFT_FORM);
+  Transform transform = {.axis = node->attribute[DFT_AXES].integers[0],
+                         .parts_in = form == DFT_REAL_TO_COMPLEX ? 1 : 2,
+                         .parts_out = form == DFT_COMPLEX_TO_REAL ? 1 : 2,
+                         .table_right = true};
+  int first = transform.parts_out - 1;
+  transform.extent = node->shape.dim[transform.axis + first].factor;
+  for (int32_t k = (int32_t)transform.axis + first + 1; k < node->shape.rank; k++) {
+    if (!dim_equal(node->shape.dim[k], dim_constant(1))) transform.table_right = false;
+  }
+  return transform;
+}
+
+static bool same_table(const Node *a, const Node *b) {
+  Transform x = transform_of(a), y = transform_of(b);
+  return x.extent == y.extent && x.parts_in == y.parts_in && x.parts_out == y.parts_out &&
+         x.table_right == y.table_right && node_integer(a, DFT_INVERSE) == node_integer(b, DFT_INVERSE) &&
+         node_real(a, DFT_SCALE) == node_real(b, DFT_SCALE);
+}
+
+/* Equal transforms of a program share a table. Passes that only try get none filled in. */
 static ValueId table_value(Builder *builder, const Node *node, const Transform *transform) {
-  float *table = make_table(builder, node, transform);
-  int64_t count = transform->extent * transform->extent * transform->parts_in * transform->parts_out;
   Lowered *lowered = builder->lowered;
   for (ValueId v = 1; v <= lowered->value_count; v++) {
     const LoweredValue *value = &lowered->value[v];
-    if (value->data == NULL || !dim_equal(value->count, dim_constant(count))) continue;
-    if (memcmp(value->data, table, (size_t)count * sizeof *table) == 0) return v;
+    if (value->data != NULL && same_table(node_of(builder, value->node), node)) return v;
   }
-  return lowered_add_value(lowered, builder->clusters->anchor[builder->cluster], dim_constant(count), table);
+  Dim count = dim_constant(transform->extent * transform->extent * transform->parts_in * transform->parts_out);
+  const float *table = lowered->trial ? NULL : make_table(lowered->arena, node, transform);
+  return lowered_add_value(lowered, builder->clusters->anchor[builder->cluster], count, table);
 }
 
 static bool load_table(Builder *builder, ValueId table, const Transform *transform, const Position *out_index,
@@ -92,20 +107,6 @@ static bool add_other_axes(Builder *builder, const Shape *result, int first, con
     place->axis[k] = builder->logical[number].position;
   }
   return true;
-}
-
-static Transform transform_of(const Node *node) {
-  int64_t form = node_integer(node, DFT_FORM);
-  Transform transform = {.axis = node->attribute[DFT_AXES].integers[0],
-                         .parts_in = form == DFT_REAL_TO_COMPLEX ? 1 : 2,
-                         .parts_out = form == DFT_COMPLEX_TO_REAL ? 1 : 2,
-                         .table_right = true};
-  int first = transform.parts_out - 1;
-  transform.extent = node->shape.dim[transform.axis + first].factor;
-  for (int32_t k = (int32_t)transform.axis + first + 1; k < node->shape.rank; k++) {
-    if (!dim_equal(node->shape.dim[k], dim_constant(1))) transform.table_right = false;
-  }
-  return transform;
 }
 
 bool lower_spectral_cluster(Builder *builder) {
