@@ -46,12 +46,20 @@ static bool is_outer_product(const Node *node) {
   return true;
 }
 
+/* A recurrence that the cluster's own may have beside it: along the same axis and, where the number of steps is not
+ * known, in the same direction, since a turn keeps the states of all steps in scratch of a constant size. */
+static bool runs_along(const Fusion *fusion, const Node *node) {
+  const Node *scan = node_of(fusion, fusion->scan);
+  int64_t axis = node_integer(scan, SCAN_AXIS);
+  bool same_way = (node_integer(node, SCAN_REVERSE) != 0) == (node_integer(scan, SCAN_REVERSE) != 0);
+  return node_integer(node, SCAN_AXIS) == axis && (same_way || dim_is_constant(fusion->full->dim[axis]));
+}
+
 /* Can the cluster compute the node itself? */
 static bool is_producer(const Fusion *fusion, NodeId id) {
   const Node *node = node_of(fusion, id);
   if (!is_full(fusion, id)) return false;
-  if (node->op == OP_SCAN)
-    return node_integer(node, SCAN_AXIS) == node_integer(node_of(fusion, fusion->scan), SCAN_AXIS);
+  if (node->op == OP_SCAN) return runs_along(fusion, node);
   return op_is_elementwise(node->op) || node->op == OP_DELAY || node->op == OP_PAD || is_outer_product(node);
 }
 

@@ -88,12 +88,6 @@ static void fail_with_program(const Program *program, uint64_t seed, int64_t bat
   ck_abort_msg("%s\nseed %llu, batch %lld: error %g", text.data, (unsigned long long)seed, (long long)batch, error);
 }
 
-static bool has_scan(const Program *program) {
-  for (uint32_t k = 0; k < program->kernel_count; k++)
-    if (program->kernel[k]->family == LOWER_SCAN) return true;
-  return false;
-}
-
 /* The program's code at three batch sizes against the values of `reference`. */
 static void check_code(const Program *program, const Graph *reference, uint64_t seed) {
   const CodegenApi *api = codegen_library();
@@ -120,7 +114,7 @@ static void check_random(uint64_t seed, bool fuse, const DifferentiateSpec *spec
   Graph *graph = random_graph(&random, arena, STEPS);
   const Graph *reference = spec ? graph_differentiate(graph, arena, spec) : graph;
   const Program *program = build(reference, fuse);
-  if (!has_scan(program)) check_code(program, reference, seed);
+  check_code(program, reference, seed);
   arena_destroy(arena);
 }
 
