@@ -27,15 +27,20 @@ static void hash_access(uint64_t *hash, const Access *access, uint32_t axis_coun
   for (uint32_t g = 0; g < access->guard_count; g++) hash_guard(hash, &access->guard[g], axis_count);
 }
 
+/* -0 and 0 are different constants, a NaN equals itself. */
+static uint64_t real_bits(double value) {
+  uint64_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
 static void hash_expr(uint64_t *hash, const Expr *expr, uint32_t axis_count) {
-  uint64_t value;
-  memcpy(&value, &expr->value, sizeof value);
   hash_word(hash, expr->kind);
   hash_word(hash, expr->op);
   for (int k = 0; k < 3; k++) hash_word(hash, expr->arg[k]);
   hash_word(hash, expr->which);
   hash_word(hash, (uint64_t)expr->stream);
-  hash_word(hash, value);
+  hash_word(hash, real_bits(expr->value));
   hash_dim(hash, expr->dim);
   hash_word(hash, expr->axes);
   hash_access(hash, &expr->access, axis_count);
@@ -106,7 +111,7 @@ static bool access_equal(const Access *a, const Access *b, uint32_t axis_count) 
 bool expr_equal(const Expr *a, const Expr *b, uint32_t axis_count) {
   return a->kind == b->kind && a->op == b->op && a->arg[0] == b->arg[0] && a->arg[1] == b->arg[1] &&
          a->arg[2] == b->arg[2] && a->which == b->which && a->stream == b->stream &&
-         memcmp(&a->value, &b->value, sizeof a->value) == 0 && dim_equal(a->dim, b->dim) && a->axes == b->axes &&
+         real_bits(a->value) == real_bits(b->value) && dim_equal(a->dim, b->dim) && a->axes == b->axes &&
          access_equal(&a->access, &b->access, axis_count) && guard_equal(&a->index, &b->index, axis_count);
 }
 

@@ -237,7 +237,7 @@ static int32_t find_state_axis(const Fusion *fusion) {
 }
 
 /* Elementwise operands that only the cluster reads come along: silu(z) of a gate. */
-static void add_own_operands(Fusion *fusion, const Shape *shape, const bool *epilogue) {
+static void add_own_operands(Fusion *fusion, const Shape *shape, bool *epilogue) {
   for (NodeId id = fusion->graph->node_count; id >= 1; id--) {
     if (!fusion->member[id] || !epilogue[id]) continue;
     const Node *node = node_of(fusion, id);
@@ -247,7 +247,7 @@ static void add_own_operands(Fusion *fusion, const Shape *shape, const bool *epi
       bool fits = !fusion->member[operand] && op_is_elementwise(source->op) && source->cluster == 0 &&
                   shape_equal(&source->shape, shape) && !has_user(fusion, operand, false) &&
                   !fusion->clusters->is_output[operand];
-      if (fits && try_add(fusion, operand, false)) ((bool *)epilogue)[operand] = true;
+      if (fits && try_add(fusion, operand, false)) epilogue[operand] = true;
     }
   }
 }

@@ -104,7 +104,7 @@ static bool is_worthwhile(const Builder *builder, const Product *product, const 
 
 void product_register(Builder *builder, NodeId id, const Place *place) {
   /* What the factors were found through must not lead the epilogue to them. */
-  memset(builder->placed, 0, sizeof *builder->placed * (builder->clusters->graph->node_count + 1));
+  builder->placed = ARENA_ARRAY(builder->arena, PlacedExpr *, builder->clusters->graph->node_count + 1);
   AxisMask axes = 0;
   for (uint32_t k = 0; k < builder->space.count; k++) {
     if (builder->space.axis[k].role == AXIS_PARALLEL) axes |= (AxisMask)1 << k;

@@ -213,7 +213,7 @@ static bool first_direction(const Builder *builder) {
     if (node_integer(member, SCAN_LATE) == 0) return node_integer(member, SCAN_REVERSE) != 0;
     if (first == NULL) first = member;
   }
-  return node_integer(first, SCAN_REVERSE) != 0;
+  return first != NULL && node_integer(first, SCAN_REVERSE) != 0;
 }
 
 static bool add_recurrences(Builder *builder, bool reverse) {

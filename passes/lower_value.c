@@ -94,7 +94,7 @@ static bool lower_delay(Builder *builder, NodeId id, const Place *place, uint32_
   Place first = *place;
   first.rank--;
   for (int32_t k = (int32_t)axis; k < first.rank; k++) first.axis[k] = place->axis[k + 1];
-  uint32_t before, other;
+  uint32_t before = 0, other = 0;
   if (!lower_guarded(builder, id, node->operand[0], axis, inner, &before)) return false;
   if (!lower_value(builder, node->operand[1], &first, &other)) return false;
   uint32_t condition = inside(builder, &shifted, node->shape.dim[axis]);
@@ -107,7 +107,7 @@ static bool lower_concat(Builder *builder, NodeId id, const Place *place, uint32
   const Node *node = node_of(builder, id);
   int64_t axis = node_integer(node, CONCAT_AXIS), start = 0;
   const Position *position = &place->axis[axis];
-  uint32_t value[GRAPH_MAX_OPERANDS], condition[GRAPH_MAX_OPERANDS], count = 0;
+  uint32_t value[GRAPH_MAX_OPERANDS] = {0}, condition[GRAPH_MAX_OPERANDS] = {0}, count = 0;
   for (uint32_t k = 0; k < node->operand_count; k++) {
     Dim extent = node_of(builder, node->operand[k])->shape.dim[axis];
     if (!dim_is_constant(extent)) return builder_fail(builder, FAILURE_SHAPE, id, "a part's extent is no constant");
