@@ -151,9 +151,11 @@ static Expression *parse_unary(Parser *parser);
 static Expression *parse_power(Parser *parser) {
   Expression *left = parse_primary(parser);
   if (!left || parser_line_ended(parser) || parser_kind(parser) != TOKEN_CARET) return left;
+  if (!parser_enter(parser)) return NULL;
   Span operator_span = parser_span(parser);
   parser_take(parser);
   Expression *right = parse_unary(parser);
+  parser_leave(parser);
   return right ? new_binary(parser, TOKEN_CARET, operator_span, left, right) : NULL;
 }
 
