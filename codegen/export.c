@@ -14,7 +14,7 @@ typedef struct Export {
   bool embedded; /* weights are data of the object */
   LLVMValueRef run, prepare;
   LLVMTypeRef weights; /* M_weights: parameters, states, prepared block */
-  LLVMTypeRef info;    /* simba_tensor_info */
+  LLVMTypeRef info;    /* simba_exported_tensor */
 } Export;
 
 enum { WEIGHTS_PARAMETER, WEIGHTS_STATE, WEIGHTS_PREPARED };

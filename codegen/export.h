@@ -6,7 +6,7 @@
  *   int64_t M_arena_bytes_threads(int64_t batch, int32_t workers);
  *   int32_t M_infer(int64_t batch, [const M_weights *weights,] inputs..., outputs..., void *arena);
  *   int32_t M_infer_threads(the same, simba_executor *executor);
- *   const simba_tensor_info *M_inputs(int32_t *out_count);   and M_outputs, M_parameters, M_states
+ *   const simba_exported_tensor *M_inputs(int32_t *out_count);   and M_outputs, M_parameters, M_states
  *   const char *M_version(void); const char *M_source_hash(void); int32_t M_abi_version(void);
  *
  * With weights these are read-only data of the object: those that `run` reads, and the prepared block. Without, the

@@ -55,14 +55,14 @@ static const char **argument_names(const Program *program, Arena *arena) {
 /* --- text ------------------------------------------------------------------------------------------------------ */
 
 static const char GUARDED_TYPES[] =
-    "#ifndef SIMBA_TENSOR_INFO\n"
-    "#define SIMBA_TENSOR_INFO\n"
+    "#ifndef SIMBA_EXPORTED_TENSOR\n"
+    "#define SIMBA_EXPORTED_TENSOR\n"
     "/* A tensor of a compiled model: dense, row-major, float. */\n"
-    "typedef struct simba_tensor_info {\n"
+    "typedef struct simba_exported_tensor {\n"
     "  const char *name;\n"
     "  int32_t rank, reserved;\n"
     "  int64_t extent[8]; /* the first `rank`; -k where the extent is k * batch */\n"
-    "} simba_tensor_info;\n"
+    "} simba_exported_tensor;\n"
     "#endif\n"
     "\n"
     "#ifndef SIMBA_ABI_H\n"
@@ -191,7 +191,7 @@ static void add_facts(Header *h) {
   static const char *const TABLES[] = {"inputs", "outputs", "parameters", "states"};
   text_puts(&h->text, "\n/* Names and shapes; `out_count` may be NULL. */\n");
   for (int k = 0; k < 4; k++)
-    text_print(&h->text, "const simba_tensor_info *%s_%s(int32_t *out_count);\n", h->model, TABLES[k]);
+    text_print(&h->text, "const simba_exported_tensor *%s_%s(int32_t *out_count);\n", h->model, TABLES[k]);
   text_print(&h->text,
              "\n/* Of the compiler; of the model's source; of this interface. */\n"
              "const char *%s_version(void);\n"

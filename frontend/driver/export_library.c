@@ -69,27 +69,17 @@ static simba_status generate(simba_model *model, const ExportOptions *options, C
   return codegen_status(result, message, error);
 }
 
-/* Links beside the output and renames, so that the output is whole or as it was. */
-static simba_status link_object(Compiler *compiler, OutputForm form, const char *object, const char *output,
-                                simba_error *error) {
-  char *temporary = arena_format(compiler->arena, "%s.link", output);
-  const char *message = NULL;
-  bool linked = form == FORM_SHARED ? export_link_shared(object, temporary, NULL, compiler->arena, &message)
-                                    : export_archive(object, temporary, NULL, compiler->arena, &message);
-  if (!linked) return error_set(error, SIMBA_IO_ERROR, "%s: %s", output, message ? message : "linking failed");
-  if (rename(temporary, output) == 0) return SIMBA_OK;
-  unlink(temporary);
-  return error_set(error, SIMBA_IO_ERROR, "cannot write %s", output);
-}
-
 static simba_status write_output(Compiler *compiler, const ExportOptions *options, OutputForm form,
                                  const CodegenBlob *object, simba_error *error) {
   if (form == FORM_OBJECT) return file_write(options->output, object->bytes, object->size, error);
   char *path = arena_format(compiler->arena, "%s.part.o", options->output);
   simba_status status = file_write(path, object->bytes, object->size, error);
-  if (status == SIMBA_OK) status = link_object(compiler, form, path, options->output, error);
+  if (status != SIMBA_OK) return status;
+  const char *message = NULL;
+  bool made = form == FORM_SHARED ? export_link_shared(path, options->output, NULL, compiler->arena, &message)
+                                  : export_archive(path, options->output, NULL, compiler->arena, &message);
   unlink(path);
-  return status;
+  return made ? SIMBA_OK : error_set(error, SIMBA_IO_ERROR, "%s: %s", options->output, message);
 }
 
 static simba_status load_and_prepare(simba_model *model, const char *weights, simba_error *error) {

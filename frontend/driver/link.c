@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -81,29 +82,37 @@ static bool run_tool(char *const *arguments, const char *what, Arena *arena, con
   return false;
 }
 
+/* Runs the tool, which writes `temporary`, and renames: `library_path` is whole or as it was. */
+static bool make_library(char *const arguments[], const char *what, const char *temporary, const char *library_path,
+                         Arena *arena, const char **out_message) {
+  bool made = run_tool(arguments, what, arena, out_message);
+  if (made && rename(temporary, library_path) == 0) return true;
+  if (made) *out_message = arena_format(arena, "%s: cannot write %s: %s", what, library_path, strerror(errno));
+  unlink(temporary);
+  return false;
+}
+
 bool export_link_shared(const char *object_path, const char *library_path, const char *compiler, Arena *arena,
                         const char **out_message) {
   const char *slash = strrchr(library_path, '/'), *name = slash ? slash + 1 : library_path;
+  char *temporary = arena_format(arena, "%s.part", library_path);
   char *arguments[] = {arena_format(arena, "%s", tool_name(compiler, "CC", "cc")),
                        "-shared",
                        "-Wl,-z,defs,-z,noexecstack,--as-needed",
                        arena_format(arena, "-Wl,-soname,%s", name),
                        "-o",
-                       arena_format(arena, "%s", library_path),
+                       temporary,
                        arena_format(arena, "%s", object_path),
                        "-lm",
                        NULL};
-  if (run_tool(arguments, "linking a shared library", arena, out_message)) return true;
-  unlink(library_path);
-  return false;
+  return make_library(arguments, "linking a shared library", temporary, library_path, arena, out_message);
 }
 
 bool export_archive(const char *object_path, const char *library_path, const char *archiver, Arena *arena,
                     const char **out_message) {
-  unlink(library_path);
-  char *arguments[] = {arena_format(arena, "%s", tool_name(archiver, "AR", "ar")), "rcsD",
-                       arena_format(arena, "%s", library_path), arena_format(arena, "%s", object_path), NULL};
-  if (run_tool(arguments, "making a static library", arena, out_message)) return true;
-  unlink(library_path);
-  return false;
+  char *temporary = arena_format(arena, "%s.part", library_path);
+  unlink(temporary); /* ar would add to it */
+  char *arguments[] = {arena_format(arena, "%s", tool_name(archiver, "AR", "ar")), "rcsD", temporary,
+                       arena_format(arena, "%s", object_path), NULL};
+  return make_library(arguments, "making a static library", temporary, library_path, arena, out_message);
 }

@@ -7,8 +7,8 @@
 
 #include <stdbool.h>
 
-/* A shared library that needs libc and libm at most. `compiler` NULL: $CC, or cc. False and a message where it failed;
- * there is no file then. */
+/* A shared library that needs libc and libm at most. `compiler` NULL: $CC, or cc. False and a message where it failed:
+ * what was there before stays. */
 bool export_link_shared(const char *object_path, const char *library_path, const char *compiler, Arena *arena,
                         const char **out_message);
 /* A static library, made anew. `archiver` NULL: $AR, or ar. */

@@ -127,10 +127,10 @@ static void check_refusals(const Call *sound) {
 
 static void check_facts(void) {
   int32_t count = 0;
-  const simba_tensor_info *input = net_inputs(&count);
+  const simba_exported_tensor *input = net_inputs(&count);
   require(count == 1 && !strcmp(input->name, "x") && input->rank == 2, "the input");
   require(input->extent[0] == -1 && input->extent[1] == IN, "the shape of the input");
-  const simba_tensor_info *output = net_outputs(NULL);
+  const simba_exported_tensor *output = net_outputs(NULL);
   require(!strcmp(output[0].name, "hidden") && !strcmp(output[1].name, "total"), "the outputs");
   require(!strcmp(net_parameters(&count)[0].name, "layer.weight") && count == 3, "the parameters");
   net_states(&count);
@@ -154,7 +154,7 @@ int main(int count, char **arguments) {
   Call like = {.batch = batch, .x = x};
 #ifdef EXTERNAL_WEIGHTS
   int32_t tensors = 0;
-  const simba_tensor_info *info = net_parameters(&tensors);
+  const simba_exported_tensor *info = net_parameters(&tensors);
   const float *parameter[8];
   for (int32_t k = 0; k < tensors; k++) {
     int64_t size = 1;
