@@ -83,7 +83,7 @@ static void draw_axes(cairo_t *cairo, const Chart *chart, Box box, Range across,
     cairo_line_to(cairo, box.right, y);
     cairo_stroke(cairo);
     cairo_set_source_rgb(cairo, 0.25, 0.25, 0.25);
-    snprintf(text, sizeof text, "%.6g", k * step);
+    snprintf(text, sizeof text, "%.6g", k * step + 0.0); /* + 0.0: no "-0" */
     draw_text(cairo, box.left - 6, y + 4, 1, text);
   }
   step = tick_step(across);
@@ -93,7 +93,7 @@ static void draw_axes(cairo_t *cairo, const Chart *chart, Box box, Range across,
     cairo_move_to(cairo, x, box.bottom);
     cairo_line_to(cairo, x, box.bottom + 4);
     cairo_stroke(cairo);
-    snprintf(text, sizeof text, "%.6g", k * step);
+    snprintf(text, sizeof text, "%.6g", k * step + 0.0);
     draw_text(cairo, x, box.bottom + 16, 0.5, text);
   }
   cairo_move_to(cairo, box.left + 0.5, box.top);
