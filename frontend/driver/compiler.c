@@ -212,7 +212,7 @@ simba_status compiler_program(Compiler *compiler, const Graph *graph, const Prog
   double start = clock_seconds();
   LowerOptions options = {.explain = compiler->options.explain ? &compiler->explain : NULL};
   *out_program = program_build(graph, compiler->arena, &options);
-  compiler_add_phase(compiler, "fuse, lower, schedule and plan", clock_seconds() - start);
+  compiler_add_phase(compiler, "lower, schedule and plan memory", clock_seconds() - start);
   guard_leave(&guard);
   return SIMBA_OK;
 }
