@@ -75,6 +75,33 @@ static simba_status open_file(Compiler *compiler, const char *text, size_t lengt
   return compiler->infer ? SIMBA_OK : diagnosed(error);
 }
 
+static const char *copy_text(Arena *arena, const char *text) {
+  return text ? arena_text(arena, text, strlen(text)) : NULL;
+}
+
+static const char *const *copy_names(Arena *arena, const char *const *names, uint32_t count) {
+  if (!names) return NULL;
+  const char **copy = ARENA_ARRAY(arena, const char *, count + 1);
+  for (uint32_t k = 0; k < count; k++) copy[k] = copy_text(arena, names[k]);
+  return copy;
+}
+
+/* Steps are compiled when they are needed, so what the caller gave must live as long as the compiler. */
+static CompilerOptions copy_options(Arena *arena, const CompilerOptions *from) {
+  CompilerOptions options = *from;
+  simba_setting *settings = ARENA_ARRAY(arena, simba_setting, from->setting_count + 1);
+  for (uint32_t k = 0; k < from->setting_count; k++) {
+    settings[k].name = copy_text(arena, from->setting[k].name);
+    settings[k].value = copy_text(arena, from->setting[k].value);
+  }
+  options.setting = settings;
+  options.model_name = copy_text(arena, from->model_name);
+  options.cache_folder = copy_text(arena, from->cache_folder);
+  options.only = copy_names(arena, from->only, from->only_count);
+  options.skip = copy_names(arena, from->skip, from->skip_count);
+  return options;
+}
+
 static simba_status open_compiler(const char *path, const char *text, size_t length, const CompilerOptions *options,
                                   Compiler **out_compiler, simba_error *error) {
   static const CompilerOptions nothing;
@@ -84,7 +111,7 @@ static simba_status open_compiler(const char *path, const char *text, size_t len
   Compiler *compiler = ARENA_NEW(arena, Compiler);
   compiler->arena = arena;
   compiler->diagnostics = diagnostics_create(arena);
-  compiler->options = options ? *options : nothing;
+  compiler->options = copy_options(arena, options ? options : &nothing);
   compiler->path = arena_text(arena, path, strlen(path));
   compiler->explain = text_begin(arena);
   guard_leave(&guard);
@@ -222,7 +249,8 @@ simba_status compiler_program(Compiler *compiler, const Graph *graph, const Prog
 CodegenOptions compiler_codegen_options(const Compiler *compiler) {
   return (CodegenOptions){.library_kernels = compiler->options.library_kernels,
                           .verify = compiler->options.verify,
-                          .threads = compiler->options.threads};
+                          .threads = compiler->options.threads,
+                          .cache_folder = compiler->options.cache_folder};
 }
 
 simba_status compiler_step(Compiler *compiler, const Program *program, CompiledStep **out_step, simba_error *error) {

@@ -24,7 +24,8 @@ typedef struct CompilerOptions {
   const char *const *only, *const *skip; /* passes */
   uint32_t only_count, skip_count;
   bool verify, explain, library_kernels;
-  PassDump *dump; /* after each pass */
+  const char *cache_folder; /* compiled objects by content; NULL: none */
+  PassDump *dump;           /* after each pass */
   void *dump_user;
 } CompilerOptions;
 

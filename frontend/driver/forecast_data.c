@@ -37,15 +37,6 @@ static simba_status open_model(const ForecastOptions *options, Forecast *forecas
   Compiler *first = forecast->compiler;
   forecast->compiler = NULL;
   status = compiler_open(options->model_path, &with, &forecast->compiler, error);
-  if (forecast->compiler) { /* settings must live as long as the new compiler */
-    Arena *arena = forecast->compiler->arena;
-    simba_setting *kept = arena_copy(arena, settings, with.setting_count * sizeof *kept);
-    for (uint32_t k = 0; k < with.setting_count; k++) {
-      kept[k].name = arena_text(arena, kept[k].name, strlen(kept[k].name));
-      kept[k].value = arena_text(arena, kept[k].value, strlen(kept[k].value));
-    }
-    forecast->compiler->options.setting = kept;
-  }
   compiler_close(first);
   return status;
 }

@@ -152,7 +152,8 @@ static simba_status finish_compile(simba_status status, Compiler *compiler, cons
 static CompilerOptions compiler_options(const simba_options *options) {
   return (CompilerOptions){.setting = options->settings,
                            .setting_count = (uint32_t)options->setting_count,
-                           .threads = options->threads};
+                           .threads = options->threads,
+                           .cache_folder = options->cache_folder};
 }
 
 simba_status simba_model_compile_file(const char *path, const simba_options *given, simba_model **out_model,

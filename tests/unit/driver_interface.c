@@ -1,5 +1,6 @@
 /* The C interface of runtime/simba.h, as a host program uses it: golden AdamW runs, inference, files, mistakes. */
 #include <check.h>
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -186,6 +187,47 @@ START_TEST(inference_agrees_between_threads_and_batches) {
 }
 END_TEST
 
+static int count_files(const char *folder) {
+  DIR *directory = opendir(folder);
+  ck_assert(directory != NULL);
+  int count = 0;
+  for (struct dirent *entry; (entry = readdir(directory));) count += entry->d_name[0] != '.';
+  closedir(directory);
+  return count;
+}
+
+/* What was given may go once the model is compiled, and a second model takes its code from the cache: the same bits. */
+START_TEST(compiled_code_comes_from_the_cache) {
+  static const char text[] = "model m(n = 4) {\n  input x: [B, n]\n  output y = linear(x, n -> 2)\n}\n";
+  char folder[] = "/tmp/simbac-test-XXXXXX";
+  ck_assert(mkdtemp(folder) != NULL);
+  float x[12] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, y[2][4] = {{0}};
+  const float *inputs[] = {x};
+  int files[2];
+  for (int round = 0; round < 2; round++) {
+    char name[] = "n", value[] = "6", cache[64];
+    snprintf(cache, sizeof cache, "%s", folder);
+    simba_setting setting = {name, value};
+    simba_options options = {.size = sizeof options, .settings = &setting, .setting_count = 1, .seed = 3, .cache_folder = cache};
+    simba_model *model = NULL;
+    ck_assert_int_eq(simba_model_compile_text(text, strlen(text), "m.simba", &options, &model, NULL), SIMBA_OK);
+    memset(name, '?', sizeof name - 1);
+    memset(value, '?', sizeof value - 1);
+    memset(cache, '?', sizeof cache - 1);
+    float *outputs[] = {y[round]};
+    ck_assert_msg(simba_model_infer(model, 2, inputs, outputs) == SIMBA_OK, "%s", simba_model_message(model));
+    simba_model_destroy(model);
+    files[round] = count_files(folder);
+  }
+  ck_assert_int_gt(files[0], 0);
+  ck_assert_int_eq(files[0], files[1]);
+  ck_assert_mem_eq(y[0], y[1], sizeof y[0]);
+  char command[96];
+  snprintf(command, sizeof command, "rm -rf %s", folder);
+  ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 START_TEST(mistakes_are_statuses_with_messages) {
   simba_model *model = NULL;
   simba_error error = {0};
@@ -217,6 +259,7 @@ int main(void) {
   tcase_add_test(cases, adamw_decays_matrices);
   tcase_add_test(cases, a_saved_trainer_goes_on_with_the_same_bits);
   tcase_add_test(cases, inference_agrees_between_threads_and_batches);
+  tcase_add_test(cases, compiled_code_comes_from_the_cache);
   tcase_add_test(cases, mistakes_are_statuses_with_messages);
   suite_add_tcase(suite, cases);
   SRunner *runner = srunner_create(suite);
