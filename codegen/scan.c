@@ -50,7 +50,8 @@ static void emit_scan_store(const Scan *scan, uint32_t s, Place *places) {
   LLVMValueRef condition = first_of_equals(scan, axes, store->tile_stride.factor != 0, &places[0]);
   Branch branch;
   if (condition) branch_begin(e, &branch, condition);
-  if (!(axes & scan_bit(scan->plan->lane_axis))) store_uniform(scan, store, &places[0]);
+  if (!(axes & scan_bit(scan->plan->lane_axis)))
+    store_uniform(scan, store, &places[0]);
   else
     for (int v = 0; v < scan->plan->vectors; v++)
       emit_store_value(e, &places[v], &store->access, emit_expr(e, &places[v], store->expr), true);
@@ -107,7 +108,8 @@ static void emit_plain(const Scan *scan, Place *place, uint32_t k) {
   if (place->value[k]) return;
   if (expr->kind == EXPR_OP && expr->op == OP_EXP && scan_has_time(scan->plan, k))
     place_set_value(place, k, emit_exp_scan(scan->e, emit_expr_vector(scan->e, place, expr->arg[0])));
-  else emit_expr(scan->e, place, k);
+  else
+    emit_expr(scan->e, place, k);
 }
 
 /* Expression k for all states and vectors of the chunk, side by side. */
@@ -135,8 +137,10 @@ static void sum_chunk(const Scan *scan, const StateLoop *loop, Chunk *chunk, uin
     for (int v = 0; v < scan->plan->vectors; v++) {
       Place *place = &chunk->place[u][v];
       LLVMValueRef *partial = partial_sum(scan, loop, q, u % loop->partials, v);
-      if (reduction->over_state) *partial = scan_emit_term(scan, q, place, *partial);
-      else if (reduction->over_time) scan_add_to_cells(scan, q, place, chunk->n[u], v);
+      if (reduction->over_state)
+        *partial = scan_emit_term(scan, q, place, *partial);
+      else if (reduction->over_time)
+        scan_add_to_cells(scan, q, place, chunk->n[u], v);
     }
   }
 }
@@ -195,8 +199,10 @@ static void carry_sums(const Scan *scan, StateLoop *state_loop, Loop *loop, bool
     if (!is_state_sum(scan, q, state_loop->level)) continue;
     for (int k = 0; k < state_loop->partials * scan->plan->vectors; k++) {
       LLVMValueRef *partial = partial_sum(scan, state_loop, q, 0, 0) + k;
-      if (end) loop->next[number++] = *partial;
-      else *partial = loop_carry(scan->e, loop, *partial);
+      if (end)
+        loop->next[number++] = *partial;
+      else
+        *partial = loop_carry(scan->e, loop, *partial);
     }
   }
 }
@@ -242,8 +248,7 @@ static void emit_state_loop(const Scan *scan, int level, Place *outer) {
   carry_sums(scan, &state_loop, &loop, true);
   loop_end(e, &loop);
   take_sums(scan, &state_loop, &loop);
-  if (whole < plan->states)
-    emit_chunk(scan, &state_loop, outer, emit_i64(e, whole), (int)(plan->states - whole));
+  if (whole < plan->states) emit_chunk(scan, &state_loop, outer, emit_i64(e, whole), (int)(plan->states - whole));
   finish_state_sums(scan, &state_loop, outer);
 }
 
@@ -261,8 +266,10 @@ static void sum_outside(const Scan *scan, uint32_t q, int level, Place *outer) {
   if (reduction->phase != scan->phase || reduction->level != level || reduction->in_loop) return;
   LLVMValueRef vector[SCAN_MAX_VECTORS], sum;
   for (int v = 0; v < scan->plan->vectors; v++) {
-    if (reduction->over_time) scan_add_to_cells(scan, q, &outer[v], NULL, v);
-    else vector[v] = scan_emit_term(scan, q, &outer[v], NULL);
+    if (reduction->over_time)
+      scan_add_to_cells(scan, q, &outer[v], NULL, v);
+    else
+      vector[v] = scan_emit_term(scan, q, &outer[v], NULL);
   }
   if (reduction->over_time) return;
   scan_sum_lanes(scan, scan->plan->kernel->reduction[q].kind, vector, 1, scan->plan->vectors, &sum);

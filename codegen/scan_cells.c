@@ -106,7 +106,8 @@ void scan_provide_inner(const Scan *scan, Place *place, const bool *needed, int 
     if (!needed[e] || !scan_has_state(plan, e)) continue;
     if (level && scan_is_sweep(scan->phase) && plan->slab[e] != NO_CELLS)
       place_set_value(place, e, scan_load_cell(scan, plan->slab[e], n, v));
-    else if (is_found(scan, expr, level)) place_set_value(place, e, load_found(scan, expr, place, level, n, v));
+    else if (is_found(scan, expr, level))
+      place_set_value(place, e, load_found(scan, expr, place, level, n, v));
   }
 }
 

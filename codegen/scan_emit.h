@@ -12,8 +12,8 @@ typedef struct Scan {
   Place base[SCAN_MAX_VECTORS]; /* one for each vector of the tile: indices of the item and of its lanes */
   LLVMValueRef tile;            /* number of the tile along LANE */
   int phase;
-  LLVMValueRef step, steps;     /* of the sweep in progress or just done; steps: the extent of TIME */
-  bool *slab_is_made;           /* by expression */
+  LLVMValueRef step, steps; /* of the sweep in progress or just done; steps: the extent of TIME */
+  bool *slab_is_made;       /* by expression */
 } Scan;
 
 /* --- scan_cells.c -------------------------------------------------------------------------------------------- */

@@ -200,8 +200,8 @@ static void keep_recurrence(ScanPlan *plan, uint32_t r, Arena *arena) {
     if ((expr->kind != EXPR_STATE && expr->kind != EXPR_PREVIOUS) || expr->which != r) continue;
     for (int p = recurrence->phase; p < SCAN_PHASES; p++) {
       if (!plan->phase[p].used || !plan->phase[p].needed[e]) continue;
-      bool later = p > recurrence->phase ||
-                   (recurrence->has_state && is_read_later(plan, p, recurrence->level, e, arena));
+      bool later =
+          p > recurrence->phase || (recurrence->has_state && is_read_later(plan, p, recurrence->level, e, arena));
       rows |= p > recurrence->phase + 1;
       kept |= later || expr->kind == EXPR_PREVIOUS;
       previous |= later && expr->kind == EXPR_PREVIOUS;
@@ -223,8 +223,10 @@ static void keep_reduction(ScanPlan *plan, uint32_t q) {
     if (kernel->expr[e].kind != EXPR_REDUCED || kernel->expr[e].which != q) continue;
     for (int p = reduction->phase + 1; p < SCAN_PHASES; p++) {
       if (!plan->phase[p].used || !plan->phase[p].needed[e]) continue;
-      if (reduction->has_time && p > reduction->phase + 1) rows = true;
-      else cells = true;
+      if (reduction->has_time && p > reduction->phase + 1)
+        rows = true;
+      else
+        cells = true;
     }
   }
   int64_t count = reduction->has_state ? plan->states : 1;
@@ -250,8 +252,8 @@ static void keep_slabs(ScanPlan *plan, Arena *arena) {
     if (!plan->phase[p].used) continue;
     for (int level = 1; level <= plan->phase[p].last_level; level++) scan_mark_roots(plan, p, level, true, wanted);
     for (uint32_t e = 0; e < kernel->expr_count; e++)
-      for (uint32_t k = 0; plan->phase[p].needed[e] && scan_has_time(plan, e) && k < expr_argument_count(&kernel->expr[e]);
-           k++)
+      for (uint32_t k = 0;
+           plan->phase[p].needed[e] && scan_has_time(plan, e) && k < expr_argument_count(&kernel->expr[e]); k++)
         wanted[kernel->expr[e].arg[k]] = true;
   }
   for (uint32_t e = 0; e < kernel->expr_count; e++) {

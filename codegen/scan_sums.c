@@ -9,8 +9,7 @@ LLVMValueRef scan_emit_term(const Scan *scan, uint32_t q, Place *place, LLVMValu
   if (scan->plan->fused[reduction->expr] && !masked)
     return emit_fma(e, emit_expr_vector(e, place, expr->arg[0]), emit_expr_vector(e, place, expr->arg[1]), sum);
   LLVMValueRef term = emit_expr_vector(e, place, reduction->expr);
-  if (masked)
-    term = LLVMBuildSelect(e->builder, place->mask, term, emit_reduce_identity(e, reduction->kind, true), "");
+  if (masked) term = LLVMBuildSelect(e->builder, place->mask, term, emit_reduce_identity(e, reduction->kind, true), "");
   return sum ? emit_combine(e, reduction->kind, sum, term) : term;
 }
 

@@ -73,7 +73,7 @@ typedef struct Graph {
   uint32_t cluster_count; /* cluster numbers are 1 .. cluster_count */
   Cluster *cluster;       /* indexed by number; cluster[0] is unused */
   size_t cluster_capacity;
-  Span span; /* given to nodes built from now on */
+  Span span;              /* given to nodes built from now on */
   struct GraphHash *hash; /* equal nodes are built once */
 } Graph;
 

@@ -1,20 +1,20 @@
 /* The kernel IR: what the code generator is given, one Kernel for each fusion.
  *
  * A kernel is a loop nest over at most KERNEL_MAX_AXES axes and a body of scalar expressions. Every expression is a
- * function of the loop indices; `axes` says of which. Buffers are addressed by affine functions of the indices, so views
- * (broadcast, permute, slice, reverse, window, reshape) have vanished into strides. What a kernel computes is fixed here;
- * in which order, in which vector lanes and tiles is the emitter's choice, within the rules of determinism: work is split
- * by the problem, never by the number of threads, and sums have a fixed order.
+ * function of the loop indices; `axes` says of which. Buffers are addressed by affine functions of the indices, so
+ * views (broadcast, permute, slice, reverse, window, reshape) have vanished into strides. What a kernel computes is
+ * fixed here; in which order, in which vector lanes and tiles is the emitter's choice, within the rules of determinism:
+ * work is split by the problem, never by the number of threads, and sums have a fixed order.
  *
  * Four families:
  *   MAP       axes PARALLEL and REDUCED. Values are loaded, combined, reduced over REDUCED axes (EXPR_REDUCED reads a
- *             finished reduction, and may feed further reductions: mean, then variance, then the normalised row), stored.
- *   CONTRACT  sum over REDUCED axes of left * right (two loads), the sum is EXPR_PRODUCT; an epilogue of expressions
- *             over the PARALLEL axes follows, then stores. PARALLEL axes that both loads vary over are batch axes.
- *   SCAN      axes PARALLEL (batch), LANE (channels, the vector axis), TIME, and at most one STATE axis (n). Recurrences
- *             run along TIME; reductions may be over STATE, LANE, TIME or any subset. Never a buffer over all axes.
- *   SPECTRAL  one Fourier transform along an axis: a CONTRACT whose left factor is a constant table (program.h:
- *             BUFFER_CONSTANT), kept apart so that a fast transform can take its place.
+ *             finished reduction, and may feed further reductions: mean, then variance, then the normalised row),
+ * stored. CONTRACT  sum over REDUCED axes of left * right (two loads), the sum is EXPR_PRODUCT; an epilogue of
+ * expressions over the PARALLEL axes follows, then stores. PARALLEL axes that both loads vary over are batch axes. SCAN
+ * axes PARALLEL (batch), LANE (channels, the vector axis), TIME, and at most one STATE axis (n). Recurrences run along
+ * TIME; reductions may be over STATE, LANE, TIME or any subset. Never a buffer over all axes. SPECTRAL  one Fourier
+ * transform along an axis: a CONTRACT whose left factor is a constant table (program.h: BUFFER_CONSTANT), kept apart so
+ * that a fast transform can take its place.
  *
  * What lowering guarantees and an emitter may rely on (kernel_verify checks it):
  *   all       Operands come before users, also through reductions and recurrences: a reduction's expression and a
@@ -33,8 +33,8 @@
  *   SPECTRAL  the same with one factor a BUFFER_CONSTANT: `left`, or `right` where the transformed axis is innermost.
  *   SCAN      PARALLEL axes, LANE, TIME, then STATE if there is one: exactly one LANE and one TIME. Recurrences of one
  *             direction come before all those of the other and do not depend on them; the later ones, and what is
- *             reduced and stored with them, may depend on the earlier ones' states at every step. A reduction is over STATE, LANE
- *             or TIME or several of them, never over PARALLEL axes. One over STATE alone may be read by anything at its
+ *             reduced and stored with them, may depend on the earlier ones' states at every step. A reduction is over
+ * STATE, LANE or TIME or several of them, never over PARALLEL axes. One over STATE alone may be read by anything at its
  *             (PARALLEL, LANE, TIME) index; one over LANE or TIME is only stored. A scan that could not be fused
  *             loads its decay and input and stores its states over all axes.
  *
@@ -82,14 +82,15 @@ typedef struct Access {
 typedef enum ExprKind {
   EXPR_CONSTANT, /* value */
   EXPR_LOAD,     /* access */
-  EXPR_INDEX,    /* the linear index constant + sum_k coefficient[k] * index[k] as f32: index_guard without its extent */
-  EXPR_EXTENT,   /* dim as f32 */
-  EXPR_RANDOM,   /* uniform [0, 1) of element `access` (slot unused: its linear address is the counter), stream `stream` */
-  EXPR_OP,       /* an elementwise OpCode of args */
-  EXPR_REDUCED,  /* reduction `which` */
-  EXPR_PRODUCT,  /* contract, spectral: the finished sum */
-  EXPR_STATE,    /* scan: h[t] of recurrence `which` */
-  EXPR_PREVIOUS  /* scan: h[t - 1] of recurrence `which` in its direction; the initial state at its first step */
+  EXPR_INDEX,   /* the linear index constant + sum_k coefficient[k] * index[k] as f32: index_guard without its extent */
+  EXPR_EXTENT,  /* dim as f32 */
+  EXPR_RANDOM,  /* uniform [0, 1) of element `access` (slot unused: its linear address is the counter), stream `stream`
+                 */
+  EXPR_OP,      /* an elementwise OpCode of args */
+  EXPR_REDUCED, /* reduction `which` */
+  EXPR_PRODUCT, /* contract, spectral: the finished sum */
+  EXPR_STATE,   /* scan: h[t] of recurrence `which` */
+  EXPR_PREVIOUS /* scan: h[t - 1] of recurrence `which` in its direction; the initial state at its first step */
 } ExprKind;
 
 typedef struct Expr {
@@ -150,8 +151,8 @@ typedef struct Kernel {
   uint32_t left, right; /* contract, spectral: two EXPR_LOADs */
 } Kernel;
 
-/* Channels in one tile of a scan's LANE axis; part of the meaning of Store.tile_stride, the same on every target so that
- * buffers have one shape. Vector widths divide it. */
+/* Channels in one tile of a scan's LANE axis; part of the meaning of Store.tile_stride, the same on every target so
+ * that buffers have one shape. Vector widths divide it. */
 enum { SCAN_TILE = 16 };
 
 /* The axes along which an access or an index varies; the loop axes of a role. */

@@ -53,12 +53,13 @@ const OpInfo *op_info(OpCode op);
 /* OP_NONE where there is none of that name. */
 OpCode op_by_name(const char *name);
 const char *lowering_name(LoweringKind kind); /* "map", "contract", ... */
-bool op_is_elementwise(OpCode op); /* result and operands share one shape */
+bool op_is_elementwise(OpCode op);            /* result and operands share one shape */
 
 /* The reference of all ops in Markdown, one entry a row of ops.def; docs/ir.md holds it. */
 void ops_describe(Text *out);
 
 /* Attribute slots, as ordered in ops.def. */
+/* clang-format off */
 enum {
   LEAF_NAME = 0, LEAF_SHAPE = 1,
   RANDOM_STREAM = 0, RANDOM_SHAPE = 1,
@@ -79,6 +80,7 @@ enum {
   SCAN_AXIS = 0, SCAN_REVERSE = 1, SCAN_LATE = 2,
   DFT_AXES = 0, DFT_INVERSE = 1, DFT_FORM = 2, DFT_SCALE = 3
 };
+/* clang-format on */
 
 enum { DFT_COMPLEX = 0, DFT_REAL_TO_COMPLEX = 1, DFT_COMPLEX_TO_REAL = 2 };
 

@@ -8,12 +8,16 @@
 static error_t parse_check(int key, char *argument, struct argp_state *state) {
   CommonOptions *common = state->input;
   switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = common; return 0;
-    case ARGP_KEY_ARG: return common_positional(common, argument, state);
+    case ARGP_KEY_INIT:
+      state->child_inputs[0] = common;
+      return 0;
+    case ARGP_KEY_ARG:
+      return common_positional(common, argument, state);
     case ARGP_KEY_END:
       if (!common->model_path) argp_error(state, "which model file?");
       return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default:
+      return ARGP_ERR_UNKNOWN;
   }
 }
 
@@ -109,9 +113,10 @@ int command_check(int argc, char **argv) {
   static const struct argp_child children[] = {{&common_argp, 0, 0, 10}, {0}};
   static const struct argp parser = {.parser = parse_check,
                                      .args_doc = "MODEL",
-                                     .doc = "Check a model: types, shapes, parameters, cost.\v"
-                                            "Example:\n"
-                                            "  simbac check examples/forecaster.simba --set d_model=256 -v\n",
+                                     .doc =
+                                         "Check a model: types, shapes, parameters, cost.\v"
+                                         "Example:\n"
+                                         "  simbac check examples/forecaster.simba --set d_model=256 -v\n",
                                      .children = children};
   CommonOptions common;
   common_begin(&common);

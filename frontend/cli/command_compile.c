@@ -23,20 +23,33 @@ static const struct argp_option compile_options[] = {
 static error_t parse_compile(int key, char *argument, struct argp_state *state) {
   CompileOptions *options = state->input;
   switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &options->common; return 0;
-    case 'o': options->export_options.output = argument; return 0;
-    case KEY_WEIGHTS: options->export_options.weights = argument; return 0;
-    case KEY_TARGET: options->export_options.triple = argument; return 0;
-    case KEY_CPU: options->export_options.cpu = argument; return 0;
-    case ARGP_KEY_ARG: return common_positional(&options->common, argument, state);
+    case ARGP_KEY_INIT:
+      state->child_inputs[0] = &options->common;
+      return 0;
+    case 'o':
+      options->export_options.output = argument;
+      return 0;
+    case KEY_WEIGHTS:
+      options->export_options.weights = argument;
+      return 0;
+    case KEY_TARGET:
+      options->export_options.triple = argument;
+      return 0;
+    case KEY_CPU:
+      options->export_options.cpu = argument;
+      return 0;
+    case ARGP_KEY_ARG:
+      return common_positional(&options->common, argument, state);
     case ARGP_KEY_END:
       if (!options->common.model_path) argp_error(state, "which model file?");
       if (!options->export_options.output) argp_error(state, "-o says what to write");
       if (options->common.compiler.library_kernels) {
-        argp_error(state, "an exported library has simbac's kernels only: --kernels=library is for run, train and eval");
+        argp_error(state,
+                   "an exported library has simbac's kernels only: --kernels=library is for run, train and eval");
       }
       return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default:
+      return ARGP_ERR_UNKNOWN;
   }
 }
 
@@ -63,8 +76,10 @@ static int compile_model(CompileOptions *options) {
             (long long)(result.arena_bytes + 1023) / 1024);
   }
   int code = report_failure(status, &error);
-  if (model) simba_model_destroy(model);
-  else compiler_close(compiler);
+  if (model)
+    simba_model_destroy(model);
+  else
+    compiler_close(compiler);
   return code;
 }
 
@@ -74,9 +89,10 @@ int command_compile(int argc, char **argv) {
       .options = compile_options,
       .parser = parse_compile,
       .args_doc = "MODEL",
-      .doc = "Export a model as native code with a C header. The result needs libc and libm only.\v"
-             "Example:\n"
-             "  simbac compile examples/forecaster.simba --weights run/weights.safetensors -o libforecaster.so\n",
+      .doc =
+          "Export a model as native code with a C header. The result needs libc and libm only.\v"
+          "Example:\n"
+          "  simbac compile examples/forecaster.simba --weights run/weights.safetensors -o libforecaster.so\n",
       .children = children};
   CompileOptions options = {0};
   common_begin(&options.common);

@@ -34,8 +34,7 @@ static const struct argp_option dump_options[] = {
     {0},
 };
 
-static int choose(const char *option, const char *text, const char *const *names, int count,
-                  struct argp_state *state) {
+static int choose(const char *option, const char *text, const char *const *names, int count, struct argp_state *state) {
   for (int k = 0; k < count; k++) {
     if (!strcmp(text, names[k])) return k;
   }
@@ -49,16 +48,35 @@ static error_t parse_dump(int key, char *argument, struct argp_state *state) {
   static const char *const entries[] = {"infer", "train"};
   DumpOptions *options = state->input;
   switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &options->common; return 0;
-    case KEY_STAGE: options->stage = (Stage)choose("--stage", argument, stage_names, STAGE_COUNT, state); return 0;
-    case KEY_FORMAT: options->format = (Format)choose("--format", argument, format_names, FORMAT_COUNT, state); return 0;
-    case KEY_ENTRY: options->train = choose("--entry", argument, entries, 2, state) == 1; return 0;
-    case KEY_AFTER: options->after = argument; return 0;
-    case KEY_EACH: options->each = true; return 0;
-    case KEY_TARGET: options->triple = argument; return 0;
-    case KEY_CPU: options->cpu = argument; return 0;
-    case 'o': options->out = argument; return 0;
-    case ARGP_KEY_ARG: return common_positional(&options->common, argument, state);
+    case ARGP_KEY_INIT:
+      state->child_inputs[0] = &options->common;
+      return 0;
+    case KEY_STAGE:
+      options->stage = (Stage)choose("--stage", argument, stage_names, STAGE_COUNT, state);
+      return 0;
+    case KEY_FORMAT:
+      options->format = (Format)choose("--format", argument, format_names, FORMAT_COUNT, state);
+      return 0;
+    case KEY_ENTRY:
+      options->train = choose("--entry", argument, entries, 2, state) == 1;
+      return 0;
+    case KEY_AFTER:
+      options->after = argument;
+      return 0;
+    case KEY_EACH:
+      options->each = true;
+      return 0;
+    case KEY_TARGET:
+      options->triple = argument;
+      return 0;
+    case KEY_CPU:
+      options->cpu = argument;
+      return 0;
+    case 'o':
+      options->out = argument;
+      return 0;
+    case ARGP_KEY_ARG:
+      return common_positional(&options->common, argument, state);
     case ARGP_KEY_END:
       if (!options->common.model_path) argp_error(state, "which model file?");
       if (options->format >= FORMAT_DOT && options->stage >= STAGE_LOOPS) {
@@ -69,13 +87,16 @@ static error_t parse_dump(int key, char *argument, struct argp_state *state) {
       }
       if (options->each && options->format >= FORMAT_SVG) argp_error(state, "--each gives text or dot");
       return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default:
+      return ARGP_ERR_UNKNOWN;
   }
 }
 
 static void print_graph(DumpOptions *options, const Graph *graph) {
-  if (options->format == FORMAT_TEXT) graph_print(graph, &options->text);
-  else graph_dot(graph, &options->text);
+  if (options->format == FORMAT_TEXT)
+    graph_print(graph, &options->text);
+  else
+    graph_dot(graph, &options->text);
 }
 
 static void dump_pass(void *user, uint32_t position, const PassInfo *pass, const Graph *graph) {
@@ -111,9 +132,9 @@ static simba_status dump_code(DumpOptions *options, Compiler *compiler, const Pr
   codegen.triple = options->triple;
   codegen.cpu = options->cpu;
   const char *message = "";
-  CodegenStatus result = api->text(program, program->graph->name, &codegen,
-                                   options->stage == STAGE_LLVM ? CODEGEN_LLVM : CODEGEN_ASSEMBLY, &options->text,
-                                   &message);
+  CodegenStatus result =
+      api->text(program, program->graph->name, &codegen, options->stage == STAGE_LLVM ? CODEGEN_LLVM : CODEGEN_ASSEMBLY,
+                &options->text, &message);
   return codegen_status(result, message, error);
 }
 
@@ -175,8 +196,8 @@ static int dump_model(DumpOptions *options) {
   simba_status status;
   if (options->stage == STAGE_AST) {
     Diagnostics *diagnostics = diagnostics_create(common->arena);
-    status = syntax_dump(common->model_path, common->arena, diagnostics, options->format != FORMAT_TEXT,
-                         &options->text, &error);
+    status = syntax_dump(common->model_path, common->arena, diagnostics, options->format != FORMAT_TEXT, &options->text,
+                         &error);
     Text messages = text_begin(common->arena);
     diagnostics_render(diagnostics, common->style, false, &messages);
     fputs(messages.data, stderr);
@@ -198,9 +219,10 @@ int command_dump(int argc, char **argv) {
   static const struct argp parser = {.options = dump_options,
                                      .parser = parse_dump,
                                      .args_doc = "MODEL",
-                                     .doc = "Show what the compiler makes of a model at any stage.\v"
-                                            "Example:\n"
-                                            "  simbac dump examples/forecaster.simba --format svg -o forecaster.svg\n",
+                                     .doc =
+                                         "Show what the compiler makes of a model at any stage.\v"
+                                         "Example:\n"
+                                         "  simbac dump examples/forecaster.simba --format svg -o forecaster.svg\n",
                                      .children = children};
   DumpOptions options = {.stage = STAGE_IR};
   common_begin(&options.common);

@@ -31,12 +31,24 @@ static const struct argp_option eval_options[] = {
 static error_t parse_eval(int key, char *argument, struct argp_state *state) {
   EvalOptions *options = state->input;
   switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &options->common; return 0;
-    case KEY_WEIGHTS: options->weights = argument; return 0;
-    case KEY_DATA: options->forecast.data_path = argument; return 0;
-    case KEY_BATCH: options->batch = option_integer("--batch", argument, 1, 1 << 20, state); return 0;
-    case KEY_PICTURE: options->picture = argument; return 0;
-    case KEY_JSON: options->json = true; return 0;
+    case ARGP_KEY_INIT:
+      state->child_inputs[0] = &options->common;
+      return 0;
+    case KEY_WEIGHTS:
+      options->weights = argument;
+      return 0;
+    case KEY_DATA:
+      options->forecast.data_path = argument;
+      return 0;
+    case KEY_BATCH:
+      options->batch = option_integer("--batch", argument, 1, 1 << 20, state);
+      return 0;
+    case KEY_PICTURE:
+      options->picture = argument;
+      return 0;
+    case KEY_JSON:
+      options->json = true;
+      return 0;
     case KEY_SPLIT:
       for (int split = 0; split < SPLIT_COUNT; split++) {
         if (strcmp(argument, series_split_name((SeriesSplit)split))) continue;
@@ -45,13 +57,15 @@ static error_t parse_eval(int key, char *argument, struct argp_state *state) {
       }
       argp_error(state, "--split is test, val or train, not '%s'", argument);
       return 0;
-    case ARGP_KEY_ARG: return common_positional(&options->common, argument, state);
+    case ARGP_KEY_ARG:
+      return common_positional(&options->common, argument, state);
     case ARGP_KEY_END:
       if (!options->common.model_path) argp_error(state, "which model file?");
       if (!options->weights) argp_error(state, "--weights says which weights");
       if (!options->forecast.data_path) argp_error(state, "--data says what to evaluate on");
       return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default:
+      return ARGP_ERR_UNKNOWN;
   }
 }
 
@@ -75,7 +89,8 @@ static const char *loss_name(const Model *model) {
 
 static void print_text(const EvalOptions *options, const Forecast *forecast, const SplitScore *score) {
   SeriesBaseline last = series_repeat_last(forecast->series, options->split);
-  printf("%s, %lld windows of %s\n", series_split_name(options->split), (long long)score->windows, forecast->series->path);
+  printf("%s, %lld windows of %s\n", series_split_name(options->split), (long long)score->windows,
+         forecast->series->path);
   printf("  %-10s %.6f\n", loss_name(forecast->model->model), score->loss);
   for (uint32_t m = 0; m < score->metric_count; m++) {
     printf("  %-10s %.6f\n", metric_name(forecast->model, m), score->metric[m]);
@@ -116,9 +131,12 @@ static simba_status evaluate(EvalOptions *options, Forecast *forecast, simba_err
   }
   simba_trainer_destroy(trainer);
   if (options->terminal) fputs("\r\033[K", stderr);
-  if (status == SIMBA_OK && options->json) status = print_json(options, forecast, &score, error);
-  else if (status == SIMBA_OK) print_text(options, forecast, &score);
-  if (status == SIMBA_OK && options->picture) status = forecast_picture(forecast, options->split, options->picture, error);
+  if (status == SIMBA_OK && options->json)
+    status = print_json(options, forecast, &score, error);
+  else if (status == SIMBA_OK)
+    print_text(options, forecast, &score);
+  if (status == SIMBA_OK && options->picture)
+    status = forecast_picture(forecast, options->split, options->picture, error);
   if (status == SIMBA_OK && options->picture && !options->common.quiet) {
     fprintf(stderr, "forecasts beside the truth in %s\n", options->picture);
   }
@@ -146,10 +164,11 @@ int command_eval(int argc, char **argv) {
       .options = eval_options,
       .parser = parse_eval,
       .args_doc = "MODEL",
-      .doc = "Loss and metrics of trained weights over all windows of a split.\v"
-             "Example:\n"
-             "  simbac eval examples/forecaster.simba --weights run/weights.safetensors \\\n"
-             "      --data examples/data/seattle-hourly.csv --picture forecast.png\n",
+      .doc =
+          "Loss and metrics of trained weights over all windows of a split.\v"
+          "Example:\n"
+          "  simbac eval examples/forecaster.simba --weights run/weights.safetensors \\\n"
+          "      --data examples/data/seattle-hourly.csv --picture forecast.png\n",
       .children = children};
   EvalOptions options = {.split = SPLIT_TEST, .batch = 256};
   common_begin(&options.common);

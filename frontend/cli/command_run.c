@@ -15,12 +15,16 @@ typedef struct RunOptions {
 } RunOptions;
 
 static const struct argp_option run_options[] = {
-    {"tensors", KEY_TENSORS, "IN.safetensors", 0, "in.<input>, param.<path>, buf.<state>, and cotangents lw.<output>", 1},
+    {"tensors", KEY_TENSORS, "IN.safetensors", 0, "in.<input>, param.<path>, buf.<state>, and cotangents lw.<output>",
+     1},
     {"out", KEY_OUT, "OUT.safetensors", 0, "Where results go: out.*, buf_after.*, loss, gin.*, gparam.*", 1},
     {"grad", KEY_GRAD, 0, 0, "Gradients too: of sum(out * lw), or of the model's loss where IN has no lw.*", 1},
     {"mode", KEY_MODE, "infer|train", 0, "The static `training`, and whether states are updated (default infer)", 1},
-    {"check", KEY_CHECK, "GOLDEN.safetensors", 0, "Compare instead of writing: a line a tensor; exit 1 where one is over", 1},
-    {"tolerance", KEY_TOLERANCE, "T", 0, "Largest max|difference| / max|reference| (default: 20 times the float32 error that GOLDEN states, at least 1e-5)", 1},
+    {"check", KEY_CHECK, "GOLDEN.safetensors", 0,
+     "Compare instead of writing: a line a tensor; exit 1 where one is over", 1},
+    {"tolerance", KEY_TOLERANCE, "T", 0,
+     "Largest max|difference| / max|reference| (default: 20 times the float32 error that GOLDEN states, at least 1e-5)",
+     1},
     {"seed", KEY_SEED, "N", 0, "Of dropout masks in mode train (default 0)", 1},
     {0},
 };
@@ -29,32 +33,46 @@ static error_t parse_run(int key, char *argument, struct argp_state *state) {
   RunOptions *options = state->input;
   char *end;
   switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &options->common; return 0;
-    case KEY_TENSORS: options->tensors = argument; return 0;
-    case KEY_OUT: options->out = argument; return 0;
-    case KEY_GRAD: options->run.gradients = true; return 0;
+    case ARGP_KEY_INIT:
+      state->child_inputs[0] = &options->common;
+      return 0;
+    case KEY_TENSORS:
+      options->tensors = argument;
+      return 0;
+    case KEY_OUT:
+      options->out = argument;
+      return 0;
+    case KEY_GRAD:
+      options->run.gradients = true;
+      return 0;
     case KEY_MODE:
       if (strcmp(argument, "infer") && strcmp(argument, "train")) {
         argp_error(state, "--mode is infer or train, not '%s'", argument);
       }
       options->run.training = !strcmp(argument, "train");
       return 0;
-    case KEY_CHECK: options->check = argument; return 0;
-    case KEY_SEED: options->run.seed = (uint64_t)option_integer("--seed", argument, 0, INT64_MAX, state); return 0;
+    case KEY_CHECK:
+      options->check = argument;
+      return 0;
+    case KEY_SEED:
+      options->run.seed = (uint64_t)option_integer("--seed", argument, 0, INT64_MAX, state);
+      return 0;
     case KEY_TOLERANCE:
       options->tolerance = strtod(argument, &end);
       if (end == argument || *end || !(options->tolerance >= 0)) {
         argp_error(state, "--tolerance takes a number that is not negative, not '%s'", argument);
       }
       return 0;
-    case ARGP_KEY_ARG: return common_positional(&options->common, argument, state);
+    case ARGP_KEY_ARG:
+      return common_positional(&options->common, argument, state);
     case ARGP_KEY_END:
       if (!options->common.model_path) argp_error(state, "which model file?");
       if (!options->tensors && options->check) options->tensors = options->check;
       if (!options->tensors) argp_error(state, "--tensors says what to run on");
       if (!options->out == !options->check) argp_error(state, "give one of --out and --check");
       return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default:
+      return ARGP_ERR_UNKNOWN;
   }
 }
 
@@ -101,10 +119,11 @@ int command_run(int argc, char **argv) {
       .options = run_options,
       .parser = parse_run,
       .args_doc = "MODEL",
-      .doc = "Run a model on the tensors of a file, with gradients if wanted.\v"
-             "Example:\n"
-             "  simbac run examples/parity/mamba.simba --set d_model=24 --set L=37 --grad \\\n"
-             "      --tensors tests/parity/mamba_block.safetensors --check tests/parity/mamba_block.safetensors\n",
+      .doc =
+          "Run a model on the tensors of a file, with gradients if wanted.\v"
+          "Example:\n"
+          "  simbac run examples/parity/mamba.simba --set d_model=24 --set L=37 --grad \\\n"
+          "      --tensors tests/parity/mamba_block.safetensors --check tests/parity/mamba_block.safetensors\n",
       .children = children};
   RunOptions options = {.tolerance = -1};
   common_begin(&options.common);

@@ -40,27 +40,41 @@ static const struct argp_option train_options[] = {
 static error_t parse_train(int key, char *argument, struct argp_state *state) {
   TrainOptions *options = state->input;
   switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &options->common; return 0;
-    case KEY_DATA: options->run.forecast.data_path = argument; return 0;
-    case KEY_OUT: options->run.folder = argument; return 0;
-    case KEY_RESUME: options->run.resume = true; return 0;
-    case KEY_EPOCHS: options->run.epochs = option_integer("--epochs", argument, 1, 1000000, state); return 0;
+    case ARGP_KEY_INIT:
+      state->child_inputs[0] = &options->common;
+      return 0;
+    case KEY_DATA:
+      options->run.forecast.data_path = argument;
+      return 0;
+    case KEY_OUT:
+      options->run.folder = argument;
+      return 0;
+    case KEY_RESUME:
+      options->run.resume = true;
+      return 0;
+    case KEY_EPOCHS:
+      options->run.epochs = option_integer("--epochs", argument, 1, 1000000, state);
+      return 0;
     case KEY_SEED:
       options->run.forecast.seed = (uint64_t)option_integer("--seed", argument, 0, INT64_MAX, state);
       options->run.forecast.seed_given = true;
       return 0;
-    case KEY_INIT: options->run.initial_weights = argument; return 0;
+    case KEY_INIT:
+      options->run.initial_weights = argument;
+      return 0;
     case KEY_FREEZE:
       if (options->run.freeze_count == MAX_FREEZE) argp_error(state, "at most %d --freeze", MAX_FREEZE);
       options->freeze[options->run.freeze_count++] = argument;
       return 0;
-    case ARGP_KEY_ARG: return common_positional(&options->common, argument, state);
+    case ARGP_KEY_ARG:
+      return common_positional(&options->common, argument, state);
     case ARGP_KEY_END:
       if (!options->common.model_path) argp_error(state, "which model file?");
       if (!options->run.forecast.data_path) argp_error(state, "--data says what to train on");
       if (!options->run.folder) argp_error(state, "--out says where results go");
       return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default:
+      return ARGP_ERR_UNKNOWN;
   }
 }
 
@@ -168,8 +182,10 @@ static int train_model(TrainOptions *options) {
   simba_error error = {0};
   simba_status status = training_run(run, &forecast, &result, &error);
   if (options->terminal && !options->common.quiet) fputs("\r\033[K", stderr);
-  if (status == SIMBA_OK) show_result(options, &result);
-  else if (status == SIMBA_MODEL_ERROR) report_diagnostics(&options->common, forecast.compiler);
+  if (status == SIMBA_OK)
+    show_result(options, &result);
+  else if (status == SIMBA_MODEL_ERROR)
+    report_diagnostics(&options->common, forecast.compiler);
   int code;
   if (status == SIMBA_INTERRUPTED) {
     fprintf(stderr, "%s\nto go on: the same command with --resume\n", error.message);
@@ -187,9 +203,10 @@ int command_train(int argc, char **argv) {
       .options = train_options,
       .parser = parse_train,
       .args_doc = "MODEL",
-      .doc = "Train a model on a series by its recipe. Ctrl-C saves everything and says how to go on.\v"
-             "Example:\n"
-             "  simbac train examples/forecaster.simba --data examples/data/seattle-hourly.csv --out run\n",
+      .doc =
+          "Train a model on a series by its recipe. Ctrl-C saves everything and says how to go on.\v"
+          "Example:\n"
+          "  simbac train examples/forecaster.simba --data examples/data/seattle-hourly.csv --out run\n",
       .children = children};
   TrainOptions options = {0};
   common_begin(&options.common);

@@ -18,10 +18,11 @@ enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 static void print_help(FILE *file) {
   fputs("simbac: a compiler for SiMBA neural networks\n\nusage: simbac COMMAND MODEL [OPTION...]\n\n", file);
   for (size_t k = 0; k < COMMAND_COUNT; k++) fprintf(file, "  %-9s %s\n", commands[k].name, commands[k].summary);
-  fputs("\n  simbac COMMAND --help  what a command takes, with an example\n"
-        "  simbac --version\n\n"
-        "Exit codes: 0 done, 1 the input is wrong, 2 usage, 3 the run failed, 70 a bug in simbac, 130 interrupted.\n",
-        file);
+  fputs(
+      "\n  simbac COMMAND --help  what a command takes, with an example\n"
+      "  simbac --version\n\n"
+      "Exit codes: 0 done, 1 the input is wrong, 2 usage, 3 the run failed, 70 a bug in simbac, 130 interrupted.\n",
+      file);
 }
 
 static int unknown_command(const char *name) {

@@ -5,14 +5,25 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { KEY_THREADS = 0x200, KEY_PASSES, KEY_NO_PASS, KEY_TIME, KEY_MODEL, KEY_KERNELS, KEY_EXPLAIN, KEY_DIAGNOSTICS, KEY_VERIFY };
+enum {
+  KEY_THREADS = 0x200,
+  KEY_PASSES,
+  KEY_NO_PASS,
+  KEY_TIME,
+  KEY_MODEL,
+  KEY_KERNELS,
+  KEY_EXPLAIN,
+  KEY_DIAGNOSTICS,
+  KEY_VERIFY
+};
 
 static const struct argp_option common_options[] = {
     {0, 0, 0, 0, "Every command:", 10},
     {"set", 's', "NAME=VALUE", 0, "Set a static parameter of the model, or recipe.NAME; may be repeated", 0},
     {"model", KEY_MODEL, "NAME", 0, "Which model of the file (default: the last one)", 0},
     {"threads", KEY_THREADS, "N", 0, "Threads to use (default: one a processor); results do not depend on it", 0},
-    {"kernels", KEY_KERNELS, "own|library", 0, "Products and transforms by simbac's kernels (default) or by OpenBLAS and FFTW", 0},
+    {"kernels", KEY_KERNELS, "own|library", 0,
+     "Products and transforms by simbac's kernels (default) or by OpenBLAS and FFTW", 0},
     {"passes", KEY_PASSES, "LIST", 0, "Run only these optional passes, separated by commas", 0},
     {"no-pass", KEY_NO_PASS, "NAME", 0, "Skip a pass; may be repeated", 0},
     {"verify", KEY_VERIFY, 0, 0, "Verify the graph after every pass and LLVM's modules", 0},
@@ -31,8 +42,9 @@ static void add_setting(CommonOptions *common, const char *text, struct argp_sta
   CompilerOptions *options = &common->compiler;
   common->setting = arena_grow(common->arena, common->setting, options->setting_count, &common->setting_capacity,
                                sizeof *common->setting);
-  common->setting[options->setting_count++] = (simba_setting){
-      arena_text(common->arena, text, (size_t)(equals - text)), arena_text(common->arena, equals + 1, strlen(equals + 1))};
+  common->setting[options->setting_count++] =
+      (simba_setting){arena_text(common->arena, text, (size_t)(equals - text)),
+                      arena_text(common->arena, equals + 1, strlen(equals + 1))};
   options->setting = common->setting;
 }
 
@@ -40,8 +52,8 @@ static void add_passes(CommonOptions *common, const char *list) {
   CompilerOptions *options = &common->compiler;
   char *copy = arena_text(common->arena, list, strlen(list)), *rest = NULL;
   for (char *name = strtok_r(copy, ",", &rest); name; name = strtok_r(NULL, ",", &rest)) {
-    common->only = arena_grow(common->arena, common->only, options->only_count, &common->only_capacity,
-                              sizeof *common->only);
+    common->only =
+        arena_grow(common->arena, common->only, options->only_count, &common->only_capacity, sizeof *common->only);
     common->only[options->only_count++] = name;
   }
   if (!common->only) common->only = ARENA_ARRAY(common->arena, const char *, 1); /* an empty list: none */
@@ -52,19 +64,33 @@ static error_t parse_common(int key, char *argument, struct argp_state *state) {
   CommonOptions *common = state->input;
   CompilerOptions *options = &common->compiler;
   switch (key) {
-    case 's': add_setting(common, argument, state); return 0;
-    case KEY_MODEL: options->model_name = argument; return 0;
-    case KEY_THREADS: options->threads = (int32_t)option_integer("--threads", argument, 1, 1024, state); return 0;
-    case KEY_PASSES: add_passes(common, argument); return 0;
+    case 's':
+      add_setting(common, argument, state);
+      return 0;
+    case KEY_MODEL:
+      options->model_name = argument;
+      return 0;
+    case KEY_THREADS:
+      options->threads = (int32_t)option_integer("--threads", argument, 1, 1024, state);
+      return 0;
+    case KEY_PASSES:
+      add_passes(common, argument);
+      return 0;
     case KEY_NO_PASS:
-      common->skip = arena_grow(common->arena, common->skip, options->skip_count, &common->skip_capacity,
-                                sizeof *common->skip);
+      common->skip =
+          arena_grow(common->arena, common->skip, options->skip_count, &common->skip_capacity, sizeof *common->skip);
       common->skip[options->skip_count++] = argument;
       options->skip = common->skip;
       return 0;
-    case KEY_VERIFY: options->verify = true; return 0;
-    case KEY_TIME: common->time = true; return 0;
-    case KEY_EXPLAIN: common->explain = options->explain = true; return 0;
+    case KEY_VERIFY:
+      options->verify = true;
+      return 0;
+    case KEY_TIME:
+      common->time = true;
+      return 0;
+    case KEY_EXPLAIN:
+      common->explain = options->explain = true;
+      return 0;
     case KEY_KERNELS:
       if (strcmp(argument, "own") && strcmp(argument, "library")) {
         argp_error(state, "--kernels is own or library, not '%s'", argument);
@@ -77,9 +103,14 @@ static error_t parse_common(int key, char *argument, struct argp_state *state) {
       }
       common->style = strcmp(argument, "json") ? DIAGNOSTIC_HUMAN : DIAGNOSTIC_JSON;
       return 0;
-    case 'q': common->quiet = true; return 0;
-    case 'v': common->verbose = true; return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    case 'q':
+      common->quiet = true;
+      return 0;
+    case 'v':
+      common->verbose = true;
+      return 0;
+    default:
+      return ARGP_ERR_UNKNOWN;
   }
 }
 
@@ -119,9 +150,12 @@ int report_failure(simba_status status, const simba_error *error) {
   switch (status) {
     case SIMBA_MODEL_ERROR:
     case SIMBA_DATA_ERROR:
-    case SIMBA_INVALID_ARGUMENT: return EXIT_WRONG_INPUT;
-    case SIMBA_INTERRUPTED: return EXIT_STOPPED;
-    default: return EXIT_RUN_FAILED;
+    case SIMBA_INVALID_ARGUMENT:
+      return EXIT_WRONG_INPUT;
+    case SIMBA_INTERRUPTED:
+      return EXIT_STOPPED;
+    default:
+      return EXIT_RUN_FAILED;
   }
 }
 

@@ -8,7 +8,14 @@
 
 #include <argp.h>
 
-enum { EXIT_DONE = 0, EXIT_WRONG_INPUT = 1, EXIT_USAGE = 2, EXIT_RUN_FAILED = 3, EXIT_OUR_BUG = 70, EXIT_STOPPED = 130 };
+enum {
+  EXIT_DONE = 0,
+  EXIT_WRONG_INPUT = 1,
+  EXIT_USAGE = 2,
+  EXIT_RUN_FAILED = 3,
+  EXIT_OUR_BUG = 70,
+  EXIT_STOPPED = 130
+};
 
 typedef struct Command {
   const char *name;

@@ -119,8 +119,10 @@ static void draw_line(cairo_t *cairo, const ChartLine *line, Box box, Range acro
     }
     double x = place(line->x[i], across, box.left, box.right), y = place(line->y[i], up, box.bottom, box.top);
     run = down ? run + 1 : 1;
-    if (down) cairo_line_to(cairo, x, y);
-    else cairo_move_to(cairo, x, y);
+    if (down)
+      cairo_line_to(cairo, x, y);
+    else
+      cairo_move_to(cairo, x, y);
     down = true;
   }
   cairo_stroke(cairo);
@@ -210,8 +212,8 @@ bool chart_write(const Chart *charts, size_t count, size_t columns, double width
   }
   errno = 0;
   FILE *file = fopen(temporary, "wb");
-  bool drawn = file && draw_to(file, length > 4 && !strcmp(path + length - 4, ".svg"), charts, count, columns, width,
-                               height);
+  bool drawn =
+      file && draw_to(file, length > 4 && !strcmp(path + length - 4, ".svg"), charts, count, columns, width, height);
   bool written = file && fclose(file) == 0 && drawn && rename(temporary, path) == 0;
   if (!written) {
     snprintf(out_message, CHART_MESSAGE, "cannot write %s: %s", path, errno ? strerror(errno) : "drawing failed");

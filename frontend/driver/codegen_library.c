@@ -26,7 +26,7 @@ bool executable_neighbour(const char *name, char *out_path, size_t size) {
 static bool library_neighbour(const char *name, char *out_path, size_t size) {
   Dl_info info;
   void *here;
-  *(simba_status(**)(const CodegenApi **, simba_error *))&here = codegen_library;
+  *(simba_status(**)(const CodegenApi **, simba_error *)) & here = codegen_library;
   return dladdr(here, &info) && info.dli_fname && join_folder(info.dli_fname, name, out_path, size);
 }
 

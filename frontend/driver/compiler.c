@@ -33,10 +33,14 @@ static simba_status unwound(const Guard *guard, simba_error *error) {
 simba_status codegen_status(CodegenStatus result, const char *message, simba_error *error) {
   if (!message) message = "the code generator failed";
   switch (result) {
-    case CODEGEN_OK: return SIMBA_OK;
-    case CODEGEN_USER_ERROR: return error_set(error, SIMBA_INVALID_ARGUMENT, "%s", message);
-    case CODEGEN_OUT_OF_MEMORY: return error_set_memory(error, "generating code");
-    case CODEGEN_BUG: break;
+    case CODEGEN_OK:
+      return SIMBA_OK;
+    case CODEGEN_USER_ERROR:
+      return error_set(error, SIMBA_INVALID_ARGUMENT, "%s", message);
+    case CODEGEN_OUT_OF_MEMORY:
+      return error_set_memory(error, "generating code");
+    case CODEGEN_BUG:
+      break;
   }
   return error_set(error, SIMBA_BUG, "%s", message);
 }
@@ -121,7 +125,8 @@ static simba_status open_compiler(const char *path, const char *text, size_t len
 
 simba_status compiler_open(const char *path, const CompilerOptions *options, Compiler **out_compiler,
                            simba_error *error) {
-  if (access(path, R_OK) != 0) return error_set(error, SIMBA_DATA_ERROR, "%s: there is no such file, or it cannot be read", path);
+  if (access(path, R_OK) != 0)
+    return error_set(error, SIMBA_DATA_ERROR, "%s: there is no such file, or it cannot be read", path);
   return open_compiler(path, NULL, 0, options, out_compiler, error);
 }
 
@@ -190,8 +195,8 @@ static void save_replay(Compiler *compiler, const PipelineReport *report, simba_
   if (!file) return;
   fputs(text.data, file);
   if (fclose(file) == 0) {
-    error_prefix(error, SIMBA_BUG, "in pass '%s' (the graph before it is in simbac-bug.ir): ",
-                 report->running ? report->running : "?");
+    error_prefix(error, SIMBA_BUG,
+                 "in pass '%s' (the graph before it is in simbac-bug.ir): ", report->running ? report->running : "?");
   }
 }
 
@@ -232,8 +237,7 @@ simba_status compiler_graph(Compiler *compiler, const StepRequest *request, cons
   return SIMBA_OK;
 }
 
-simba_status compiler_program(Compiler *compiler, const Graph *graph, const Program **out_program,
-                              simba_error *error) {
+simba_status compiler_program(Compiler *compiler, const Graph *graph, const Program **out_program, simba_error *error) {
   Guard guard;
   if (!guard_enter(&guard)) return unwound(&guard, error);
   double start = clock_seconds();
@@ -287,7 +291,8 @@ simba_status compiler_step(Compiler *compiler, const Program *program, CompiledS
 
 simba_status syntax_dump(const char *path, Arena *arena, Diagnostics *diagnostics, bool dot, Text *out,
                          simba_error *error) {
-  if (access(path, R_OK) != 0) return error_set(error, SIMBA_DATA_ERROR, "%s: there is no such file, or it cannot be read", path);
+  if (access(path, R_OK) != 0)
+    return error_set(error, SIMBA_DATA_ERROR, "%s: there is no such file, or it cannot be read", path);
   Guard guard;
   if (!guard_enter(&guard)) return unwound(&guard, error);
   FrontendFile *file = frontend_parse_file(arena, diagnostics, path);

@@ -19,8 +19,8 @@
 typedef struct CompilerOptions {
   const simba_setting *setting;
   uint32_t setting_count;
-  const char *model_name; /* NULL: the last model of the file */
-  int32_t threads;        /* 0: one a processor */
+  const char *model_name;                /* NULL: the last model of the file */
+  int32_t threads;                       /* 0: one a processor */
   const char *const *only, *const *skip; /* passes */
   uint32_t only_count, skip_count;
   bool verify, explain, library_kernels;
@@ -69,8 +69,7 @@ simba_status compiler_model(Compiler *compiler, bool training, Model **out_model
 /* The model's graph with only the outputs asked for, through the passes. */
 simba_status compiler_graph(Compiler *compiler, const StepRequest *request, const Graph **out_graph,
                             simba_error *error);
-simba_status compiler_program(Compiler *compiler, const Graph *graph, const Program **out_program,
-                              simba_error *error);
+simba_status compiler_program(Compiler *compiler, const Graph *graph, const Program **out_program, simba_error *error);
 simba_status compiler_step(Compiler *compiler, const Program *program, CompiledStep **out_step, simba_error *error);
 CodegenOptions compiler_codegen_options(const Compiler *compiler);
 

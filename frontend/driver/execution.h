@@ -1,5 +1,5 @@
-/* A compiled step bound to memory: one program, its arena, prepared block and scratch, and the pointer tables of a call.
- * Grows its arena when the batch grows and keeps it; allocates nothing in a step otherwise. */
+/* A compiled step bound to memory: one program, its arena, prepared block and scratch, and the pointer tables of a
+ * call. Grows its arena when the batch grows and keeps it; allocates nothing in a step otherwise. */
 #ifndef SIMBAC_DRIVER_EXECUTION_H
 #define SIMBAC_DRIVER_EXECUTION_H
 

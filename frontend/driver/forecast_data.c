@@ -54,8 +54,8 @@ static simba_status window_shape(const char *path, const ModelTensor *tensor, co
   bool fits = shape->rank == 3 && !dim_is_constant(shape->dim[0]) && dim_is_constant(shape->dim[1]) &&
               dim_is_constant(shape->dim[2]);
   if (!fits) {
-    return error_set(error, SIMBA_INVALID_ARGUMENT, "%s: '%s' must be [batch, %s, channels] to hold windows of a series",
-                     path, tensor->name, meaning);
+    return error_set(error, SIMBA_INVALID_ARGUMENT,
+                     "%s: '%s' must be [batch, %s, channels] to hold windows of a series", path, tensor->name, meaning);
   }
   if (shape->dim[2].factor != channels) {
     return error_set(error, SIMBA_DATA_ERROR, "%s: '%s' has %lld channels, but the data has %lld", path, tensor->name,
@@ -121,8 +121,10 @@ simba_status forecast_open(const ForecastOptions *options, Forecast *out_forecas
 }
 
 void forecast_close(Forecast *forecast) {
-  if (forecast->model) simba_model_destroy(forecast->model);
-  else compiler_close(forecast->compiler);
+  if (forecast->model)
+    simba_model_destroy(forecast->model);
+  else
+    compiler_close(forecast->compiler);
   series_destroy(forecast->series);
   *forecast = (Forecast){0};
 }

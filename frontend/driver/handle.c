@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 /* ---- Weights ---- */
 
 static simba_status block_create(const ModelParameter *info, uint32_t count, WeightBlock *out_block,
@@ -72,7 +71,7 @@ static void bind_block(const WeightBlock *block, const Binding *bindings, uint32
 }
 
 simba_status model_bind_step(simba_model *model, const StepRequest *request, CompiledStep **out_step,
-                              Execution **out_execution, simba_error *error) {
+                             Execution **out_execution, simba_error *error) {
   const Graph *graph;
   const Program *program;
   simba_status status = compiler_graph(model->compiler, request, &graph, error);
@@ -107,8 +106,10 @@ simba_status model_create(Compiler *compiler, const simba_options *options, simb
   model->training = options->training;
   model->seed = options->seed;
   simba_status status = model_build(model, options, error);
-  if (status != SIMBA_OK) simba_model_destroy(model);
-  else *out_model = model;
+  if (status != SIMBA_OK)
+    simba_model_destroy(model);
+  else
+    *out_model = model;
   return status;
 }
 
@@ -205,7 +206,7 @@ simba_status model_compile_inference(simba_model *model, simba_error *error) {
 }
 
 simba_status model_bind_inputs(const ModelTensor *tensors, uint32_t count, const float *const *data,
-                                const Execution *execution, simba_error *error) {
+                               const Execution *execution, simba_error *error) {
   const Program *program = execution->step->program;
   for (uint32_t k = 0; k < count; k++) {
     int32_t at = binding_find(program->input, program->input_count, tensors[k].name);
@@ -218,7 +219,8 @@ simba_status model_bind_inputs(const ModelTensor *tensors, uint32_t count, const
 
 static simba_status infer(simba_model *model, int64_t batch, const float *const *inputs, float *const *outputs,
                           simba_error *error) {
-  if (batch < 1) return error_set(error, SIMBA_INVALID_ARGUMENT, "the batch must be at least 1, not %lld", (long long)batch);
+  if (batch < 1)
+    return error_set(error, SIMBA_INVALID_ARGUMENT, "the batch must be at least 1, not %lld", (long long)batch);
   simba_status status = model_compile_inference(model, error);
   if (status != SIMBA_OK) return status;
   Execution *execution = model->infer;

@@ -25,7 +25,7 @@ struct simba_model {
   WeightBlock parameters, states;
   CompiledStep *infer_step;
   Execution *infer;
-  float **discard;    /* where an output that is not wanted goes */
+  float **discard; /* where an output that is not wanted goes */
   int64_t discard_batch;
   bool prepared; /* infer's prepared block fits the weights */
   simba_error error;
@@ -68,7 +68,8 @@ simba_status trainer_create(simba_model *model, const simba_training *training, 
                             size_t freeze_count, simba_trainer **out_trainer, simba_error *error);
 /* Can only evaluate: nothing is compiled for training. */
 simba_status trainer_create_for_evaluation(simba_model *model, simba_trainer **out_trainer, simba_error *error);
-/* The first launch of the training step on this batch whose result is not finite, as "conv1d at model.simba:12:5 (...)". */
+/* The first launch of the training step on this batch whose result is not finite, as "conv1d at model.simba:12:5
+ * (...)". */
 simba_status trainer_find_bad_tensor(simba_trainer *trainer, int64_t batch, const float *const *inputs,
                                      const float *const *targets, char *out_text, size_t size);
 

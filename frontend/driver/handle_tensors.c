@@ -53,8 +53,7 @@ size_t simba_model_count(const simba_model *model, simba_tensor_kind kind) {
   return count;
 }
 
-simba_status simba_model_tensor(simba_model *model, simba_tensor_kind kind, size_t index,
-                                simba_tensor_info *out_info) {
+simba_status simba_model_tensor(simba_model *model, simba_tensor_kind kind, size_t index, simba_tensor_info *out_info) {
   error_clear(&model->error);
   size_t count;
   Entry entry = model_entry(model, kind, index, &count);
@@ -198,7 +197,8 @@ simba_status simba_trainer_save(simba_trainer *trainer, const char *path) {
                        .schedule = trainer->schedule,
                        .rate = trainer->rate,
                        .best_epoch = -1};
-  simba_status status = checkpoint_save(path, simba_model_name(trainer->model), tensors, count, &progress, &trainer->error);
+  simba_status status =
+      checkpoint_save(path, simba_model_name(trainer->model), tensors, count, &progress, &trainer->error);
   free(tensors);
   return status;
 }
@@ -209,7 +209,8 @@ simba_status simba_trainer_load(simba_trainer *trainer, const char *path) {
   CheckpointTensor *tensors = model_checkpoint_tensors(trainer->model, trainer, NULL, NULL, &count);
   if (!tensors) return error_set_memory(&trainer->error, "a checkpoint");
   Progress progress;
-  simba_status status = checkpoint_load(path, simba_model_name(trainer->model), tensors, count, &progress, &trainer->error);
+  simba_status status =
+      checkpoint_load(path, simba_model_name(trainer->model), tensors, count, &progress, &trainer->error);
   free(tensors);
   if (status != SIMBA_OK) return status;
   optimizer_set_steps(trainer->optimizer, progress.step);

@@ -41,8 +41,9 @@ static simba_status match_shape(Reading *reading, const Tensor *tensor, const Bi
     } else {
       int64_t batch = tensor->shape[k] / dim.factor;
       if (reading->batch && batch != reading->batch) {
-        return error_set(error, SIMBA_DATA_ERROR, "%s: tensor '%s' has batch %lld, but '%s' has %lld", reading->in->path,
-                         tensor->name, (long long)batch, reading->batch_from, (long long)reading->batch);
+        return error_set(error, SIMBA_DATA_ERROR, "%s: tensor '%s' has batch %lld, but '%s' has %lld",
+                         reading->in->path, tensor->name, (long long)batch, reading->batch_from,
+                         (long long)reading->batch);
       }
       reading->batch = batch;
       reading->batch_from = tensor->name;
@@ -82,8 +83,7 @@ static simba_status read_bindings(Reading *reading, const Binding *bindings, uin
 }
 
 /* The outputs that have a cotangent in the file. */
-static uint32_t find_cotangents(Compiler *compiler, const Model *model, const TensorFile *in,
-                                const char ***out_names) {
+static uint32_t find_cotangents(Compiler *compiler, const Model *model, const TensorFile *in, const char ***out_names) {
   const Graph *graph = model->graph;
   const char **names = ARENA_ARRAY(compiler->arena, const char *, graph->output_count + 1);
   uint32_t count = 0;
@@ -99,10 +99,14 @@ static uint32_t find_cotangents(Compiler *compiler, const Model *model, const Te
 static const char *result_name(Arena *arena, const Program *program, const Graph *graph, uint32_t output) {
   const Binding *binding = &program->output[output];
   switch (binding->kind) {
-    case OUTPUT_VALUE: return arena_format(arena, "out.%s", binding->name);
-    case OUTPUT_LOSS: return "loss";
-    case OUTPUT_METRIC: return arena_format(arena, "metric.%s", binding->name);
-    case OUTPUT_STATE: return arena_format(arena, "buf_after.%s", binding->name);
+    case OUTPUT_VALUE:
+      return arena_format(arena, "out.%s", binding->name);
+    case OUTPUT_LOSS:
+      return "loss";
+    case OUTPUT_METRIC:
+      return arena_format(arena, "metric.%s", binding->name);
+    case OUTPUT_STATE:
+      return arena_format(arena, "buf_after.%s", binding->name);
     case OUTPUT_GRADIENT: {
       bool input = graph_op(graph, graph->output[output].leaf) == OP_INPUT;
       return arena_format(arena, input ? "gin.%s" : "gparam.%s", binding->name);
@@ -144,10 +148,10 @@ static void note_unused(Reading *reading, TensorRun *run) {
 static simba_status run_step(Reading *reading, Execution *execution, const TensorRunOptions *options, TensorRun *run,
                              simba_error *error) {
   const Program *program = reading->program;
-  simba_status status =
-      read_bindings(reading, program->input, program->input_count, "in.", execution->input, error);
+  simba_status status = read_bindings(reading, program->input, program->input_count, "in.", execution->input, error);
   if (status == SIMBA_OK) {
-    status = read_bindings(reading, program->parameter, program->parameter_count, "param.", execution->parameter, error);
+    status =
+        read_bindings(reading, program->parameter, program->parameter_count, "param.", execution->parameter, error);
   }
   if (status == SIMBA_OK) {
     status = read_bindings(reading, program->state, program->state_count, "buf.", execution->state, error);
@@ -161,8 +165,8 @@ static simba_status run_step(Reading *reading, Execution *execution, const Tenso
   return execution_run(execution, run->batch, options->seed, 0, error);
 }
 
-simba_status tensor_run(Compiler *compiler, const TensorFile *in, const TensorRunOptions *options,
-                        TensorRun **out_run, simba_error *error) {
+simba_status tensor_run(Compiler *compiler, const TensorFile *in, const TensorRunOptions *options, TensorRun **out_run,
+                        simba_error *error) {
   Model *model;
   simba_status status = compiler_model(compiler, options->training, &model, error);
   if (status != SIMBA_OK) return status;
@@ -273,7 +277,8 @@ static simba_status check_one(const TensorRun *run, const TensorFile *golden, co
     double difference = relative_difference(result, reference);
     bool within = difference <= tolerance;
     *agrees &= within;
-    text_print(report, "%s  %-44s %.2e (at most %.2e)\n", within ? "ok  " : "FAIL", tensor->name, difference, tolerance);
+    text_print(report, "%s  %-44s %.2e (at most %.2e)\n", within ? "ok  " : "FAIL", tensor->name, difference,
+               tolerance);
   }
   free(reference);
   return status;

@@ -1,5 +1,5 @@
-/* `simbac run`: a model on the tensors of a file. IN holds in.<input or target>, param.<path>, buf.<path> (state) and, for
- * gradients, cotangents lw.<output>; OUT gets out.<output>, buf_after.<path>, loss, gin.<input>, gparam.<path>. */
+/* `simbac run`: a model on the tensors of a file. IN holds in.<input or target>, param.<path>, buf.<path> (state) and,
+ * for gradients, cotangents lw.<output>; OUT gets out.<output>, buf_after.<path>, loss, gin.<input>, gparam.<path>. */
 #ifndef SIMBAC_DRIVER_TENSOR_RUN_H
 #define SIMBAC_DRIVER_TENSOR_RUN_H
 
@@ -28,8 +28,8 @@ typedef struct TensorRun {
 } TensorRun;
 
 /* Compiles what the file asks for and runs it once. The result lives as long as the compiler. */
-simba_status tensor_run(Compiler *compiler, const TensorFile *in, const TensorRunOptions *options,
-                        TensorRun **out_run, simba_error *error);
+simba_status tensor_run(Compiler *compiler, const TensorFile *in, const TensorRunOptions *options, TensorRun **out_run,
+                        simba_error *error);
 simba_status tensor_run_write(const TensorRun *run, const char *path, simba_error *error);
 
 /* Compares with every out, buf_after, gin, gparam and loss of `golden`: one line a tensor, max |difference| /

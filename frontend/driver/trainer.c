@@ -43,9 +43,10 @@ static simba_status create_optimizer(simba_trainer *trainer, const simba_trainin
     }
   }
   for (size_t g = 0; status == SIMBA_OK && g < freeze_count; g++) {
-    if (!matched[g]) status = error_set(error, SIMBA_INVALID_ARGUMENT, "no parameter matches '%s' to be frozen", freeze[g]);
+    if (!matched[g])
+      status = error_set(error, SIMBA_INVALID_ARGUMENT, "no parameter matches '%s' to be frozen", freeze[g]);
   }
-  OptimizerSettings settings = {training->beta1, training->beta2, training->epsilon,
+  OptimizerSettings settings = {training->beta1,        training->beta2, training->epsilon,
                                 training->weight_decay, training->decay, training->clip};
   if (status == SIMBA_OK) {
     status = optimizer_create(tensors, block->count, block->size, &settings, &trainer->optimizer, error);
@@ -93,8 +94,7 @@ static uint32_t count_metrics(const Program *program) {
 /* What a trainer needs to evaluate: the loss in inference mode. */
 static simba_status build_evaluation(simba_trainer *trainer, simba_error *error) {
   static const StepRequest request = {.loss = true, .metrics = true};
-  simba_status status =
-      model_bind_step(trainer->model, &request, &trainer->evaluate_step, &trainer->evaluate, error);
+  simba_status status = model_bind_step(trainer->model, &request, &trainer->evaluate_step, &trainer->evaluate, error);
   if (status != SIMBA_OK) return status;
   trainer->metric_count = count_metrics(trainer->evaluate_step->program);
   trainer->scalars = memory_allocate_aligned(2 * (trainer->metric_count + 1), sizeof(float));
@@ -131,8 +131,10 @@ simba_status trainer_create_for_evaluation(simba_model *model, simba_trainer **o
   simba_trainer *trainer = trainer_allocate(model);
   if (!trainer) return error_set_memory(error, "an evaluation");
   simba_status status = build_evaluation(trainer, error);
-  if (status != SIMBA_OK) simba_trainer_destroy(trainer);
-  else *out_trainer = trainer;
+  if (status != SIMBA_OK)
+    simba_trainer_destroy(trainer);
+  else
+    *out_trainer = trainer;
   return status;
 }
 
@@ -148,8 +150,10 @@ simba_status trainer_create(simba_model *model, const simba_training *training, 
   trainer->rate = simba_schedule_rate(&training->schedule, 0);
   simba_status status = build_evaluation(trainer, error);
   if (status == SIMBA_OK) status = build_training(trainer, training, freeze, freeze_count, error);
-  if (status != SIMBA_OK) simba_trainer_destroy(trainer);
-  else *out_trainer = trainer;
+  if (status != SIMBA_OK)
+    simba_trainer_destroy(trainer);
+  else
+    *out_trainer = trainer;
   return status;
 }
 

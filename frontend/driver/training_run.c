@@ -22,10 +22,10 @@ typedef struct Run {
   const Recipe *recipe;
   Progress progress;
   int64_t epochs, steps_per_epoch, windows, batch;
-  int64_t first_step;   /* of this process */
-  double start, saved;  /* clock */
-  float *x, *y;         /* a batch */
-  int64_t *order;       /* the windows of this epoch, shuffled */
+  int64_t first_step;  /* of this process */
+  double start, saved; /* clock */
+  float *x, *y;        /* a batch */
+  int64_t *order;      /* the windows of this epoch, shuffled */
   float *best_parameters, *best_states;
   CheckpointTensor *tensors, *tensors_with_best;
   size_t tensor_count;
@@ -41,12 +41,21 @@ static void make_fingerprint(Run *run) {
   const Series *series = run->forecast->series;
   uint64_t of_model = fingerprint_model(run->forecast->compiler, model);
   uint64_t of_data = fingerprint_bytes(FINGERPRINT_START, series->values,
-                                (size_t)(series->rows * series->channels) * sizeof *series->values);
+                                       (size_t)(series->rows * series->channels) * sizeof *series->values);
   uint64_t of_recipe = fingerprint_bytes(FINGERPRINT_START, &run->epochs, sizeof run->epochs);
-  const double numbers[] = {run->recipe->lr, run->recipe->beta1, run->recipe->beta2, run->recipe->epsilon,
-                            run->recipe->weight_decay, (double)run->recipe->decay_matrices, run->recipe->warmup,
-                            run->recipe->warmup_lr, run->recipe->lr_min, (double)run->recipe->schedule_each,
-                            (double)run->recipe->batch, run->recipe->clip, (double)run->recipe->patience};
+  const double numbers[] = {run->recipe->lr,
+                            run->recipe->beta1,
+                            run->recipe->beta2,
+                            run->recipe->epsilon,
+                            run->recipe->weight_decay,
+                            (double)run->recipe->decay_matrices,
+                            run->recipe->warmup,
+                            run->recipe->warmup_lr,
+                            run->recipe->lr_min,
+                            (double)run->recipe->schedule_each,
+                            (double)run->recipe->batch,
+                            run->recipe->clip,
+                            (double)run->recipe->patience};
   of_recipe = fingerprint_bytes(of_recipe, numbers, sizeof numbers);
   snprintf(run->fingerprint, sizeof run->fingerprint, "model %016llx data %016llx recipe %016llx seed %llu",
            (unsigned long long)of_model, (unsigned long long)of_data, (unsigned long long)of_recipe,
@@ -74,8 +83,8 @@ static simba_status allocate_run(Run *run, simba_error *error) {
   run->best_parameters = memory_allocate_aligned((size_t)model->parameters.size + 16, sizeof(float));
   run->best_states = memory_allocate_aligned((size_t)model->states.size + 16, sizeof(float));
   run->tensors = model_checkpoint_tensors(model, run->trainer, NULL, NULL, &run->tensor_count);
-  run->tensors_with_best = model_checkpoint_tensors(model, run->trainer, run->best_parameters, run->best_states,
-                                                    &run->tensor_count);
+  run->tensors_with_best =
+      model_checkpoint_tensors(model, run->trainer, run->best_parameters, run->best_states, &run->tensor_count);
   bool all = run->checkpoint_path && run->weights_path && run->metrics_path && run->picture_path && run->x && run->y &&
              run->order && run->best_parameters && run->best_states && run->tensors && run->tensors_with_best;
   return all ? SIMBA_OK : error_set_memory(error, "training");
@@ -138,8 +147,8 @@ static simba_status begin_run(Run *run, simba_error *error) {
     status = simba_model_load_weights(run->forecast->model, run->options->initial_weights);
     if (status != SIMBA_OK) return error_set(error, status, "%s", simba_model_message(run->forecast->model));
   }
-  run->progress = (Progress){.seed = run->forecast->seed, .schedule = run->trainer->schedule, .best = INFINITY,
-                             .best_epoch = -1};
+  run->progress =
+      (Progress){.seed = run->forecast->seed, .schedule = run->trainer->schedule, .best = INFINITY, .best_epoch = -1};
   status = metrics_cut(run->metrics_path, -1, error); /* what an older run may have left */
   return status == SIMBA_OK ? save_checkpoint(run, error) : status;
 }
@@ -323,8 +332,9 @@ static simba_status draw_curves(Run *run, simba_error *error) {
     snprintf(title, sizeof title, "%s on %s", run->forecast->model->model->name, run->options->forecast.data_path);
     ChartLine lines[] = {{"training", curves.x[0], curves.y[0], curves.count[0], 0, false},
                          {"validation", curves.x[1], curves.y[1], curves.count[1], 1, false}};
-    Chart chart = {title, "epoch", "loss", lines, 2,
-                   run->progress.best_epoch >= 0 ? (double)(run->progress.best_epoch + 1) : (double)NAN};
+    Chart chart = {title,  "epoch",
+                   "loss", lines,
+                   2,      run->progress.best_epoch >= 0 ? (double)(run->progress.best_epoch + 1) : (double)NAN};
     if (!chart_write(&chart, 1, 1, 900, 420, run->picture_path, message)) {
       status = error_set(error, SIMBA_IO_ERROR, "%s", message);
     }

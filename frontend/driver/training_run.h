@@ -1,5 +1,6 @@
-/* `simbac train`: epochs over a series, validation, checkpoints, early stopping, pictures. All that the next step depends
- * on is in DIR/checkpoint.safetensors, so a run that is stopped or killed at any moment goes on with the same bits.
+/* `simbac train`: epochs over a series, validation, checkpoints, early stopping, pictures. All that the next step
+ * depends on is in DIR/checkpoint.safetensors, so a run that is stopped or killed at any moment goes on with the same
+ * bits.
  *
  *   DIR/checkpoint.safetensors  written before step 1, every half minute, after each epoch, when interrupted
  *   DIR/weights.safetensors     the weights that were best on the validation split
@@ -28,7 +29,7 @@ typedef struct TrainingOptions {
   ForecastOptions forecast; /* training set by training_run */
   const char *folder;
   bool resume;
-  int64_t epochs; /* 0: the recipe's */
+  int64_t epochs;              /* 0: the recipe's */
   const char *initial_weights; /* NULL: by the model's initial values */
   const char *const *freeze;
   size_t freeze_count;

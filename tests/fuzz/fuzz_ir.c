@@ -1,4 +1,5 @@
-/* Any bytes, read as IR text, are a graph or diagnostics; a graph is sound, and prints as text that reads back equal. */
+/* Any bytes, read as IR text, are a graph or diagnostics; a graph is sound, and prints as text that reads back equal.
+ */
 #include "ir/graph.h"
 #include "ir/guard.h"
 

@@ -1,4 +1,5 @@
-/* Calls an exported forecaster on plain floats: forecast_client X Y BATCH. Ten threads must agree with the calling one. */
+/* Calls an exported forecaster on plain floats: forecast_client X Y BATCH. Ten threads must agree with the calling one.
+ */
 #include "forecaster.h"
 
 #include <pthread.h>

@@ -1,6 +1,6 @@
 /* A small tool for the tests of the command line.
- *   tensors make WEIGHTS OUT RAW ROWS...  OUT gets WEIGHTS as param.* and in.x of shape ROWS...; RAW gets x as plain floats
- *   tensors raw FILE NAME RAW             one tensor as plain floats */
+ *   tensors make WEIGHTS OUT RAW ROWS...  OUT gets WEIGHTS as param.* and in.x of shape ROWS...; RAW gets x as plain
+ * floats tensors raw FILE NAME RAW             one tensor as plain floats */
 #include "runtime/file.h"
 #include "runtime/safetensors.h"
 

@@ -12,19 +12,19 @@ static const float TOLERANCE = 2e-5f;
 static CodegenOptions width_options(int width) { return (CodegenOptions){.lanes = 4 << width, .verify = true}; }
 
 typedef struct ScanShape {
-  Dim batch; /* factor 1: no such axis */
+  Dim batch;                       /* factor 1: no such axis */
   int64_t channels, steps, states; /* states 1: no such axis */
   bool reverse, late, initial;
   bool transposed; /* parameters [D][N]: the lanes are strided */
 } ScanShape;
 
 static const ScanShape SHAPES[] = {
-    {{1, 0}, 16, 5, 4, false, false, false, false},   {{2, 0}, 17, 7, 16, false, false, true, false},
-    {{3, 0}, 1, 3, 3, true, false, true, false},      {{1, 1}, 33, 1, 64, false, true, false, false},
-    {{1, 0}, 31, 13, 1, false, false, true, true},    {{2, 0}, 48, 4, 70, true, true, true, true},
-    {{1, 1}, 15, 11, 5, false, true, true, true},     {{2, 0}, 5, 2, 2, true, false, false, true},
-    {{1, 0}, 64, 9, 13, false, false, true, true},    {{2, 0}, 20, 6, 8, true, true, false, false},
-    {{1, 0}, 3, 17, 1, true, true, true, false},      {{7, 0}, 16, 3, 9, false, false, false, true},
+    {{1, 0}, 16, 5, 4, false, false, false, false}, {{2, 0}, 17, 7, 16, false, false, true, false},
+    {{3, 0}, 1, 3, 3, true, false, true, false},    {{1, 1}, 33, 1, 64, false, true, false, false},
+    {{1, 0}, 31, 13, 1, false, false, true, true},  {{2, 0}, 48, 4, 70, true, true, true, true},
+    {{1, 1}, 15, 11, 5, false, true, true, true},   {{2, 0}, 5, 2, 2, true, false, false, true},
+    {{1, 0}, 64, 9, 13, false, false, true, true},  {{2, 0}, 20, 6, 8, true, true, false, false},
+    {{1, 0}, 3, 17, 1, true, true, true, false},    {{7, 0}, 16, 3, 9, false, false, false, true},
 };
 enum { SHAPE_COUNT = sizeof SHAPES / sizeof *SHAPES };
 
@@ -78,7 +78,9 @@ static uint32_t load(Builder *b, int has, bool state_last) {
   return kernel_add_load(b->kernel, array(b, has, state_last, true));
 }
 
-static void store(Builder *b, uint32_t expr, int has) { kernel_add_store(b->kernel, expr, array(b, has, false, false)); }
+static void store(Builder *b, uint32_t expr, int has) {
+  kernel_add_store(b->kernel, expr, array(b, has, false, false));
+}
 
 static void store_last(Builder *b, uint32_t expr) {
   store(b, expr, HAS_BATCH | HAS_LANE | HAS_STATE);
@@ -235,8 +237,8 @@ START_TEST(joined_scans) {
     uint32_t there = add_recurrence(&b, (Recurrence){s.decay, s.input, s.initial, SHAPES[k].reverse, SHAPES[k].late});
     uint32_t y = sum_states(&b, times(&b, read_state(&b, EXPR_STATE, there), s.c));
     uint32_t squashed = op(&b, OP_TANH, y, 0);
-    uint32_t second = add_recurrence(&b, (Recurrence){s.decay, times(&b, squashed, s.b), EXPR_NO_INITIAL,
-                                                      SHAPES[k].reverse, SHAPES[k].late});
+    uint32_t second = add_recurrence(
+        &b, (Recurrence){s.decay, times(&b, squashed, s.b), EXPR_NO_INITIAL, SHAPES[k].reverse, SHAPES[k].late});
     uint32_t z = sum_states(&b, times(&b, read_state(&b, EXPR_STATE, second), read_state(&b, EXPR_PREVIOUS, there)));
     uint32_t back = add_recurrence(&b, (Recurrence){s.decay, s.input, s.initial, !SHAPES[k].reverse, SHAPES[k].late});
     uint32_t w = sum_states(&b, times(&b, read_state(&b, EXPR_STATE, back), s.c));

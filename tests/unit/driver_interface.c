@@ -75,8 +75,8 @@ static double parameter_error(simba_model *model, const TensorFile *file) {
     float *values = malloc((size_t)count * sizeof *values);
     ck_assert_int_eq(simba_model_get(model, SIMBA_PARAMETER, k, values, (size_t)count), SIMBA_OK);
     for (int64_t i = 0; i < count; i++) {
-      difference += fabs((double)values[i] - (double)final[i]);
-      moved += fabs((double)final[i] - (double)start[i]);
+      difference += fabs((double)values[i] - (double) final[i]);
+      moved += fabs((double) final[i] - (double)start[i]);
     }
     free(start);
     free(final);
@@ -141,7 +141,8 @@ START_TEST(a_saved_trainer_goes_on_with_the_same_bits) {
   ck_assert(mkdtemp(folder) != NULL);
   snprintf(path, sizeof path, "%s/trainer.safetensors", folder);
   simba_model *model = compile(true, 1);
-  size_t x_count = simba_model_elements(model, SIMBA_INPUT, 0, 3), y_count = simba_model_elements(model, SIMBA_TARGET, 0, 3);
+  size_t x_count = simba_model_elements(model, SIMBA_INPUT, 0, 3),
+         y_count = simba_model_elements(model, SIMBA_TARGET, 0, 3);
   ck_assert_uint_eq(x_count, 3 * 96 * 7);
   float *x = malloc(x_count * sizeof *x), *y = malloc(y_count * sizeof *y), losses[6], again[3];
   for (size_t i = 0; i < x_count; i++) x[i] = sinf((float)i * 0.37f);
@@ -167,7 +168,8 @@ END_TEST
 
 START_TEST(inference_agrees_between_threads_and_batches) {
   simba_model *one = compile(false, 1), *two = compile(false, 2);
-  size_t x_count = simba_model_elements(one, SIMBA_INPUT, 0, 5), y_count = simba_model_elements(one, SIMBA_OUTPUT, 0, 5);
+  size_t x_count = simba_model_elements(one, SIMBA_INPUT, 0, 5),
+         y_count = simba_model_elements(one, SIMBA_OUTPUT, 0, 5);
   float *x = malloc(x_count * sizeof *x), *a = malloc(y_count * sizeof *a), *b = malloc(y_count * sizeof *b);
   for (size_t i = 0; i < x_count; i++) x[i] = sinf((float)i * 0.11f);
   const float *inputs[] = {x};
@@ -208,7 +210,8 @@ START_TEST(compiled_code_comes_from_the_cache) {
     char name[] = "n", value[] = "6", cache[64];
     snprintf(cache, sizeof cache, "%s", folder);
     simba_setting setting = {name, value};
-    simba_options options = {.size = sizeof options, .settings = &setting, .setting_count = 1, .seed = 3, .cache_folder = cache};
+    simba_options options = {
+        .size = sizeof options, .settings = &setting, .setting_count = 1, .seed = 3, .cache_folder = cache};
     simba_model *model = NULL;
     ck_assert_int_eq(simba_model_compile_text(text, strlen(text), "m.simba", &options, &model, NULL), SIMBA_OK);
     memset(name, '?', sizeof name - 1);

@@ -124,7 +124,8 @@ START_TEST(dumps_and_reports) {
   PipelineOptions options = {.only = only, .only_count = 2, .dump = record_dump, .dump_user = &text};
   PipelineReport *report = pipeline_report_create(arena);
   const Graph *graph = example(), *after = pipeline_run(graph, arena, &options, report);
-  ck_assert_str_eq(text.data, "dead simplify differentiate simplify dead spectral-split unwindow-split separate-outputs ");
+  ck_assert_str_eq(text.data,
+                   "dead simplify differentiate simplify dead spectral-split unwindow-split separate-outputs ");
   ck_assert_uint_eq(report->pass[0].nodes_before, graph->node_count);
   ck_assert_uint_lt(report->pass[0].nodes_after, report->pass[0].nodes_before);
   uint32_t last = pipeline_length() - 1;
