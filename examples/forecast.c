@@ -4,8 +4,9 @@
  *   cc examples/forecast.c -I. -L. -lforecaster -lm -o forecast
  *   ./forecast examples/data/seattle-hourly.csv
  *
- * The model works on standardised values. As in training, each channel's mean and deviation are those of the first 70 %
- * of the rows; the look-back window is the last rows of the file. */
+ * The model works on standardised values. As in training, each channel's mean and population deviation are those of the
+ * first 70 % of the rows (the ETT series alone have borders of their own: 12 months). The look-back window is the last
+ * rows of the file. */
 #include "forecaster.h"
 
 #include <math.h>
@@ -27,12 +28,20 @@ static void fail(const char *file, long row, const char *what) {
   exit(1);
 }
 
+static int is_date(const char *name) {
+  static const char *const NAMES[] = {"date", "time", "datetime", "timestamp"};
+  for (size_t k = 0; k < sizeof NAMES / sizeof *NAMES; k++) {
+    if (!strcmp(name, NAMES[k])) return 1;
+  }
+  return 0;
+}
+
 static void read_header(Series *series, const char *file, FILE *in) {
   if (!fgets(series->header, sizeof series->header, in)) fail(file, 1, "the file is empty");
   char *text = series->header;
   if (!strncmp(text, "\xef\xbb\xbf", 3)) text += 3; /* a byte-order mark */
   for (char *cell = strtok(text, ",\r\n"); cell; cell = strtok(NULL, ",\r\n")) {
-    if (series->channels == 0 && !series->date && !strncmp(cell, "date", 4)) {
+    if (series->channels == 0 && !series->date && is_date(cell)) {
       series->date = 1;
     } else if (series->channels == MAX_CHANNELS) {
       fail(file, 1, "too many columns");
@@ -67,10 +76,12 @@ static void read_series(Series *series, const char *file) {
   if (!in) fail(file, 0, "cannot be read");
   read_header(series, file, in);
   while (fgets(line, sizeof line, in)) {
+    if (strlen(line) + 1 == sizeof line) fail(file, series->rows + 2, "the row is too long");
     if (line[strspn(line, "\r\n")]) read_row(series, file, line);
   }
   fclose(in);
   long train = series->rows * 7 / 10;
+  if (train == 0) fail(file, series->rows + 1, "too few rows");
   for (int c = 0; c < series->channels; c++) {
     double sum = 0, squares = 0;
     for (long t = 0; t < train; t++) sum += series->value[t * series->channels + c];

@@ -6,9 +6,11 @@
 #include "link.h"
 #include "runtime/file.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 typedef enum OutputForm { FORM_OBJECT, FORM_ARCHIVE, FORM_SHARED } OutputForm;
@@ -82,6 +84,23 @@ static simba_status write_output(Compiler *compiler, const ExportOptions *option
   return made ? SIMBA_OK : error_set(error, SIMBA_IO_ERROR, "%s: %s", options->output, message);
 }
 
+/* The header waits under its temporary name until the library stands. A folder of the header's name would only show
+ * when it takes its name, so it is looked for first. */
+static simba_status write_files(Compiler *compiler, const ExportOptions *options, OutputForm form,
+                                const CodegenBlob *object, const char *header, const char *header_path,
+                                simba_error *error) {
+  struct stat info;
+  if (stat(header_path, &info) == 0 && S_ISDIR(info.st_mode))
+    return error_set(error, SIMBA_IO_ERROR, "%s: cannot write: %s", header_path, strerror(EISDIR));
+  AtomicFile *file = NULL;
+  simba_status status = atomic_file_open(header_path, &file, error);
+  if (status == SIMBA_OK) status = atomic_file_write(file, header, strlen(header), error);
+  if (status == SIMBA_OK) status = write_output(compiler, options, form, object, error);
+  if (status == SIMBA_OK) return atomic_file_commit(file, error);
+  atomic_file_abandon(file);
+  return status;
+}
+
 static simba_status load_and_prepare(simba_model *model, const char *weights, simba_error *error) {
   simba_status status = simba_model_load_weights(model, weights);
   if (status != SIMBA_OK) return error_set(error, status, "%s", simba_model_message(model));
@@ -105,7 +124,5 @@ simba_status export_library(simba_model *model, const ExportOptions *options, Ex
   snprintf(out_result->cpu, sizeof out_result->cpu, "%s", objects->cpu);
   out_result->weight_bytes = (model->parameters.size + model->states.size) * (int64_t)sizeof(float);
   out_result->arena_bytes = execution_arena_bytes(model->infer_step, 1) + (int64_t)objects->scratch_bytes;
-  status = write_output(model->compiler, options, form, &objects->object[0], error);
-  if (status == SIMBA_OK) status = file_write(out_result->header_path, header, strlen(header), error);
-  return status;
+  return write_files(model->compiler, options, form, &objects->object[0], header, out_result->header_path, error);
 }

@@ -20,6 +20,12 @@ for threads in 1 2; do
   same y_run.raw y_client.raw
 done
 
+# The header is C99 and C++, beside simba.h too.
+{ echo '#include "forecaster.h"'; echo '#include "runtime/simba.h"'; echo '#include "forecaster.h"'; } >header.c
+strict=(-Wall -Wextra -Wpedantic -Werror -fsyntax-only -I. -I"$SOURCE")
+cc -std=c99 "${strict[@]}" header.c
+if command -v c++ >/dev/null; then c++ -std=c++11 -x c++ "${strict[@]}" header.c; fi
+
 # Nothing but libc and libm; only the model's own names; little code.
 if ldd libforecaster.so | grep -vE 'linux-vdso|libc\.so|libm\.so|ld-linux|statically linked'; then fail "needs more than libc and libm"; fi
 nm -D --defined-only libforecaster.so | awk '{ print $3 }' >names
@@ -35,6 +41,7 @@ for form in a o; do
   expect 0 ./client_$form x.raw y_$form.raw 5
   same y_run.raw y_$form.raw
 done
+if readelf -SW forecaster.o | grep -E 'init_array|fini_array|ctors|dtors'; then fail "work to do when it is loaded"; fi
 
 # The example's program.
 expect 0 "$SIMBAC" compile "$model" "${settings[@]}" --weights $weights -o libforecaster.so
@@ -45,16 +52,39 @@ sed '7s/,[^,]*$/,calm/' series.csv >bad.csv
 expect 1 ./forecast bad.csv
 says "bad.csv:7"
 
-# Mistakes leave nothing half-written.
-rm -f libforecaster.so forecaster.h
-expect 1 "$SIMBAC" compile "$model" "${settings[@]}" --weights $weights -o forecaster.dll
-says ".so, .a or .o"
-expect 1 "$SIMBAC" compile "$model" "${settings[@]}" --set d_model=32 --weights $weights -o libforecaster.so
-says "$weights"
-expect 3 "$SIMBAC" compile "$model" "${settings[@]}" --weights $weights -o absent/libforecaster.so
-says "absent"
-expect 3 env CC=no-such-compiler "$SIMBAC" compile "$model" "${settings[@]}" --weights $weights -o libforecaster.so
-says "no-such-compiler"
-expect 2 "$SIMBAC" compile "$model" --kernels library -o libforecaster.so
-left=$(ls | grep -E '\.part|\.so$' || true)
+# Mistakes leave nothing half-written: not a new file, and what was there before stays.
+mkdir bad && cd bad
+refused() { # CODE TEXT ARGUMENTS...: refused with the code and a message that holds the text
+  expect "$1" env "${environment[@]}" "$SIMBAC" compile "$model" "${settings[@]}" "${@:3}"
+  says "$2"
+  rm -f out err
+  [ -z "$(ls -A)" ] || fail "left behind: $(ls -A)"
+}
+environment=()
+trained=(--weights ../$weights)
+refused 1 ".so, .a or .o" "${trained[@]}" -o forecaster.dll
+refused 1 "$weights" --set d_model=32 "${trained[@]}" -o libforecaster.so
+refused 3 "none.safetensors" --weights none.safetensors -o libforecaster.so
+refused 3 "absent" "${trained[@]}" -o absent/libforecaster.so
+refused 3 "series.csv" "${trained[@]}" -o ../series.csv/libforecaster.so
+refused 1 "write libforecaster.o or .a" --target aarch64-linux-gnu -o libforecaster.so
+refused 1 "known are" --target nonsense -o forecaster.o
+refused 2 "simbac's kernels only" --kernels library -o libforecaster.so
+environment=(CC=no-such-compiler)
+refused 3 "no-such-compiler" "${trained[@]}" -o libforecaster.so
+environment=(CC=false)
+refused 3 "'false' failed" "${trained[@]}" -o libforecaster.so
+environment=(PATH=)
+refused 3 "needs 'cc'" "${trained[@]}" -o libforecaster.so
+refused 3 "needs 'ar'" "${trained[@]}" -o libforecaster.a
+cd ..
+echo old >kept.so && echo old >kept.h && cp kept.so kept
+expect 3 env PATH= "$SIMBAC" compile "$model" "${settings[@]}" -o kept.so
+same kept kept.so
+same kept kept.h
+mkdir taken.h
+expect 3 "$SIMBAC" compile "$model" "${settings[@]}" -o taken.so
+says "taken.h"
+[ ! -e taken.so ] || fail "a library without its header"
+left=$(find . -name '*.part*' -o -name '*.tmp')
 [ -z "$left" ] || fail "left behind: $left"

@@ -1,5 +1,5 @@
-/* Calls an exported forecaster on plain floats: forecast_client X Y BATCH. Ten threads must agree with the calling one.
- */
+/* Calls an exported forecaster on plain floats: forecast_client X Y BATCH. Ten threads that call at once, and one call
+ * that is spread over two, must agree with the calling thread; misuse must be refused. */
 #include "forecaster.h"
 
 #include <pthread.h>
@@ -25,6 +25,55 @@ static void *infer(void *context) {
   job->code = forecaster_infer(job->batch, job->x, job->y, arena);
   free(arena);
   return NULL;
+}
+
+typedef struct Share {
+  simba_kernel *kernel;
+  const struct simba_call *call;
+  void *const *arguments;
+  char *scratch;
+  int64_t begin, end;
+} Share;
+
+static void *run_share(void *context) {
+  Share *share = context;
+  share->kernel(share->call, share->arguments, share->scratch, share->begin, share->end);
+  return NULL;
+}
+
+/* An executor of two workers: the first half of the items on a thread of its own, the second on the calling one. */
+static void run_halves(simba_executor *self, simba_kernel *kernel, const struct simba_call *call,
+                       void *const *arguments, char *scratch, size_t scratch_bytes, int64_t items, int32_t launch) {
+  (void)self, (void)launch;
+  Share first = {kernel, call, arguments, scratch, 0, items / 2};
+  Share second = {kernel, call, arguments, scratch + scratch_bytes, items / 2, items};
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, run_share, &first)) exit(3);
+  run_share(&second);
+  pthread_join(thread, NULL);
+}
+
+static int infer_on_two(int64_t batch, const float *x, float *y) {
+  simba_executor executor = {.workers = 2, .run = run_halves};
+  void *arena = aligned_alloc(64, ((size_t)forecaster_arena_bytes_threads(batch, 2) + 63) / 64 * 64);
+  int code = forecaster_infer_threads(batch, x, y, arena, &executor);
+  executor.workers = 0;
+  if (forecaster_infer_threads(batch, x, y, arena, &executor) != FORECASTER_BAD_EXECUTOR) code = 4;
+  free(arena);
+  return code;
+}
+
+static int refuses_misuse(const float *x, float *y) {
+  void *arena = aligned_alloc(64, ((size_t)forecaster_arena_bytes(1) + 63) / 64 * 64);
+  int refuses = forecaster_infer(0, x, y, arena) == FORECASTER_BAD_BATCH &&
+                forecaster_infer(1, NULL, y, arena) == FORECASTER_NULL_POINTER &&
+                forecaster_infer(1, x, NULL, arena) == FORECASTER_NULL_POINTER &&
+                forecaster_infer(1, x, y, NULL) == FORECASTER_NULL_POINTER &&
+                forecaster_infer(1, x, y, (char *)arena + 4) == FORECASTER_MISALIGNED &&
+                forecaster_arena_bytes(-1) == FORECASTER_BAD_BATCH &&
+                forecaster_arena_bytes_threads(1, 0) == FORECASTER_BAD_EXECUTOR;
+  free(arena);
+  return refuses;
 }
 
 static float *read_floats(const char *path, size_t *out_bytes) {
@@ -58,12 +107,9 @@ int main(int argc, char **argv) {
     pthread_join(thread[k], NULL);
     wrong |= job[k].code | memcmp(job[k].y, job[THREADS].y, job[k].y_bytes);
   }
+  wrong |= infer_on_two(job[0].batch, x, job[0].y) | memcmp(job[0].y, job[THREADS].y, job[0].y_bytes);
   if (wrong) return 1;
-  void *arena = aligned_alloc(64, ((size_t)forecaster_arena_bytes(1) + 63) / 64 * 64);
-  if (forecaster_infer(0, x, job[0].y, arena) != FORECASTER_BAD_BATCH) return 4;
-  if (forecaster_infer(1, NULL, job[0].y, arena) != FORECASTER_NULL_POINTER) return 4;
-  if (forecaster_infer(1, x, job[0].y, (char *)arena + 4) != FORECASTER_MISALIGNED) return 4;
-  free(arena);
+  if (!refuses_misuse(x, job[0].y)) return 4;
   FILE *file = fopen(argv[2], "wb");
   if (!file || fwrite(job[THREADS].y, 1, job[THREADS].y_bytes, file) != job[THREADS].y_bytes || fclose(file)) return 3;
   for (int k = 0; k <= THREADS; k++) free(job[k].y);
