@@ -60,6 +60,7 @@ uint64_t kernel_hash(const Kernel *kernel) {
   hash_word(&hash, kernel->read_count);
   hash_word(&hash, kernel->left);
   hash_word(&hash, kernel->right);
+  hash_word(&hash, kernel->table);
   hash_word(&hash, kernel->expr_count);
   for (uint32_t k = 0; k < kernel->expr_count; k++) hash_expr(&hash, &kernel->expr[k], axes);
   hash_word(&hash, kernel->reduction_count);
@@ -132,7 +133,7 @@ static bool reduction_equal(const Reduction *a, const Reduction *b) {
 bool kernel_equal(const Kernel *a, const Kernel *b) {
   uint32_t axes = a->axis_count;
   if (a->family != b->family || axes != b->axis_count || a->argument_count != b->argument_count ||
-      a->read_count != b->read_count || a->left != b->left || a->right != b->right || a->expr_count != b->expr_count ||
+      a->read_count != b->read_count || a->left != b->left || a->right != b->right || a->table != b->table || a->expr_count != b->expr_count ||
       a->reduction_count != b->reduction_count || a->recurrence_count != b->recurrence_count ||
       a->store_count != b->store_count) {
     return false;

@@ -30,7 +30,11 @@
  *             stores have unit stride along it wherever layouts allow, but that is not promised. The epilogue
  *             depends on PARALLEL axes only and has no reductions; every store has all PARALLEL axes. Factors may have
  *             guards, and are expressions of their own that only the product reads.
- *   SPECTRAL  the same with one factor a BUFFER_CONSTANT: `left`, or `right` where the transformed axis is innermost.
+ *   SPECTRAL  the same with one factor, `table`, a BUFFER_CONSTANT: `left`, or `right` where the transformed axis is
+ *             innermost. It is a dense matrix whose rows are results (part, frequency) and whose columns are samples
+ *             (part, sample), the other way round as `right`; parts are one or two on each side, not one on both.
+ *             Entry (p, k; q, n) is scale * cos(2 pi k n / N) where p = q, s * scale * sin(2 pi k n / N) where p = 1,
+ *             and minus that where q = 1; s is -1 forwards and 1 backwards.
  *   SCAN      PARALLEL axes, LANE, TIME, then STATE if there is one: exactly one LANE and one TIME. Recurrences of one
  *             direction come before all those of the other and do not depend on them; the later ones, and what is
  *             reduced and stored with them, may depend on the earlier ones' states at every step. A reduction is over
@@ -149,6 +153,7 @@ typedef struct Kernel {
   Recurrence *recurrence;
   Store *store;
   uint32_t left, right; /* contract, spectral: two EXPR_LOADs */
+  uint32_t table;       /* spectral: the one of them that loads the table */
 } Kernel;
 
 /* Channels in one tile of a scan's LANE axis; part of the meaning of Store.tile_stride, the same on every target so

@@ -137,6 +137,8 @@ static const char *check_product(const Check *check) {
   const Expr *left = &kernel->expr[kernel->left], *right = &kernel->expr[kernel->right];
   if (left->kind != EXPR_LOAD || right->kind != EXPR_LOAD || kernel->left == kernel->right)
     return "factors are no loads";
+  if (kernel->family == LOWER_SPECTRAL && kernel->table != kernel->left && kernel->table != kernel->right)
+    return "the table is no factor";
   for (uint32_t e = 0; e < kernel->expr_count; e++) {
     if (kernel->expr[e].kind != EXPR_OP) continue;
     for (int k = 0; k < op_info(kernel->expr[e].op)->operands_min; k++) {

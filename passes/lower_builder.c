@@ -296,6 +296,7 @@ Kernel *builder_finish(Builder *builder, Arena *arena, ValueId **out_arguments) 
   kernel->store = arena_copy(arena, builder->store, builder->store_count * sizeof(Store));
   kernel->left = builder->left;
   kernel->right = builder->right;
+  kernel->table = builder->table;
   order_loops(kernel);
   merge_loops(kernel);
   order_slots(builder, kernel, arena, out_arguments);

@@ -130,7 +130,7 @@ typedef struct Builder {
   ValueId slot[SLOTS_MAX]; /* values read and written, in order of first use */
   bool slot_written[SLOTS_MAX];
   uint32_t slot_count;
-  uint32_t left, right;
+  uint32_t left, right, table;
   PlacedExpr **placed;                 /* by node */
   int32_t lane_axis, state_axis;       /* scan: axes of the anchor, state_axis -1 for none */
   Place full;                          /* scan: the place of the anchor's states */

@@ -138,6 +138,7 @@ bool lower_spectral_cluster(Builder *builder) {
   }
   ValueId entries = table_value(builder, node, &transform);
   if (!load_table(builder, entries, &transform, &out.entry, &in.entry, &table)) return false;
+  builder->table = table;
   builder->left = transform.table_right ? data : table;
   builder->right = transform.table_right ? table : data;
   product_register(builder, id, &place);
