@@ -56,7 +56,8 @@ static CodegenStatus export_model(const Program *program, const CodegenExport *e
   Guard guard;
   if (!guard_enter(&guard)) return guard_status(&guard, arena, out_message);
   Target target;
-  bool exported = compile_target(options, arena, &target, out_message) &&
+  if (options->library_kernels) *out_message = "an exported library has simbac's kernels only, none of other libraries";
+  bool exported = !options->library_kernels && compile_target(options, arena, &target, out_message) &&
                   export_program(program, export_spec, options, &target, arena, out_objects, out_header, out_message);
   guard_leave(&guard);
   return exported ? CODEGEN_OK : CODEGEN_USER_ERROR;

@@ -31,6 +31,7 @@ typedef struct CodegenBlob {
 typedef struct CodegenTimes {
   double emit, optimise, encode, load; /* seconds, summed over threads */
   uint32_t kernels, cached;
+  uint32_t library, fallback; /* with library_kernels: products and transforms that call one, and that do not fit one */
 } CodegenTimes;
 
 /* Objects of a program: one or several relocatable objects that together define <prefix>_prepare and <prefix>_run

@@ -4,6 +4,8 @@
 #include "entry.h"
 #include "object.h"
 
+#include "runtime/library_kernels.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,16 +38,25 @@ static bool must_verify(const CodegenOptions *options) {
 #endif
 }
 
+static bool load_libraries(const CodegenOptions *options, Arena *arena, const char **out_message) {
+  simba_error error = {0};
+  if (options->triple) {
+    *out_message = "OpenBLAS and FFTW serve code for this machine only";
+    return false;
+  }
+  if (library_blas_load(&error) == SIMBA_OK && library_fft_load(&error) == SIMBA_OK) return true;
+  *out_message = arena_format(arena, "%s", error.message);
+  return false;
+}
+
 bool compile_target(const CodegenOptions *options, Arena *arena, Target *out, const char **out_message) {
   if (options->lanes != 0 && options->lanes != 4 && options->lanes != 8 && options->lanes != 16) {
     *out_message = arena_format(arena, "a vector of %d f32: 4, 8 and 16 are possible", options->lanes);
     return false;
   }
-  if (options->library_kernels) {
-    *out_message = "this build has no kernels of libraries";
-    return false;
-  }
-  return target_find(options->triple, options->cpu, arena, out, out_message);
+  if (!target_find(options->triple, options->cpu, arena, out, out_message)) return false;
+  out->has_libraries = options->library_kernels;
+  return !options->library_kernels || load_libraries(options, arena, out_message);
 }
 
 static void optimise_and_encode(Part *part) {
@@ -126,6 +137,8 @@ static void add_times(CodegenTimes *sum, const CodegenTimes *part) {
   sum->encode += part->encode;
   sum->kernels += part->kernels;
   sum->cached += part->cached;
+  sum->library += part->library;
+  sum->fallback += part->fallback;
 }
 
 /* The first failure of a part becomes that of the caller's guard, once nothing of the parts is held any more. */

@@ -6,7 +6,8 @@
 #include "codegen.h"
 #include "target.h"
 
-/* False and a message for the user where options name an unknown target or an impossible width. */
+/* False and a message for the user where options name an unknown target, an impossible width or
+ * libraries that cannot be loaded. */
 bool compile_target(const CodegenOptions *options, Arena *arena, Target *out, const char **out_message);
 /* Bugs unwind. */
 void compile_program(const Program *program, const char *prefix, const CodegenOptions *options, const Target *target,

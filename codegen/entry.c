@@ -16,7 +16,7 @@ typedef struct Entry {
 } Entry;
 
 static KernelWork kernel_work(const Program *program, uint32_t kernel, const Target *target, int lanes) {
-  return family_of(program->kernel[kernel])->work(program->kernel[kernel], target, lanes);
+  return family_of(program->kernel[kernel], target, lanes)->work(program->kernel[kernel], target, lanes);
 }
 
 size_t entry_scratch_bytes(const Program *program, const Target *target, int lanes) {

@@ -1,24 +1,27 @@
 #include "family.h"
 
 #include "contract.h"
+#include "library.h"
 #include "map.h"
 #include "scan.h"
 #include "spectral.h"
 
-const Family *family_of(const Kernel *kernel) {
-  static const Family MAP = {map_work, map_emit};
-  static const Family CONTRACT = {contract_work, contract_emit};
-  static const Family SCAN = {scan_work, scan_emit};
-  static const Family SPECTRAL = {spectral_work, spectral_emit};
+const Family *family_of(const Kernel *kernel, const Target *target, int lanes) {
+  static const Family MAP = {map_work, map_emit, false};
+  static const Family CONTRACT = {contract_work, contract_emit, false};
+  static const Family SCAN = {scan_work, scan_emit, false};
+  static const Family SPECTRAL = {spectral_work, spectral_emit, false};
+  static const Family LIBRARY_GEMM = {library_gemm_work, library_gemm_emit, true};
+  static const Family LIBRARY_DFT = {library_dft_work, library_dft_emit, true};
   switch (kernel->family) {
     case LOWER_MAP:
       return &MAP;
     case LOWER_CONTRACT:
-      return &CONTRACT;
+      return target->has_libraries && library_gemm_fits(kernel, target, lanes) ? &LIBRARY_GEMM : &CONTRACT;
     case LOWER_SCAN:
       return &SCAN;
     case LOWER_SPECTRAL:
-      return &SPECTRAL;
+      return target->has_libraries ? &LIBRARY_DFT : &SPECTRAL;
     default:
       guard_bug("no emitter for kernels of family %d", (int)kernel->family);
   }

@@ -9,8 +9,10 @@ typedef struct Family {
   KernelWork (*work)(const Kernel *kernel, const Target *target, int lanes);
   /* Emits the function `name` of type simba_kernel into the session's module. */
   void (*emit)(Session *session, const Kernel *kernel, const char *name);
+  bool library; /* its code calls OpenBLAS or FFTW */
 } Family;
 
-const Family *family_of(const Kernel *kernel);
+/* With target->has_libraries, products that fit and transforms have emitters that call them. */
+const Family *family_of(const Kernel *kernel, const Target *target, int lanes);
 
 #endif

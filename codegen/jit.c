@@ -2,6 +2,8 @@
 
 #include "session.h"
 
+#include "runtime/library_kernels.h"
+
 #include <elf.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Orc.h>
@@ -12,11 +14,20 @@ struct CodegenImage {
   LLVMOrcLLJITRef jit;
 };
 
-static const char *const CALLABLE_NAMES[] = {
-#define CALLABLE(name) #name,
+/* Functions that code may call. The JIT finds those without an address in the process. */
+typedef struct Callable {
+  const char *name;
+  void (*address)(void);
+} Callable;
+
+static const Callable CALLABLES[] = {
+#define CALLABLE(name) {#name, NULL},
+#define LIBRARY(name) {#name, (void (*)(void))name},
 #include "runtime/abi.def"
+#undef LIBRARY
 #undef CALLABLE
 };
+enum { CALLABLE_COUNT = sizeof CALLABLES / sizeof *CALLABLES };
 
 /* --- symbols of an object ------------------------------------------------------------------------------------- */
 
@@ -49,8 +60,8 @@ static bool is_defined(const CodegenObjects *objects, const char *name) {
 }
 
 static bool is_callable(const char *name) {
-  for (size_t k = 0; k < sizeof CALLABLE_NAMES / sizeof *CALLABLE_NAMES; k++)
-    if (!strcmp(CALLABLE_NAMES[k], name)) return true;
+  for (size_t k = 0; k < CALLABLE_COUNT; k++)
+    if (!strcmp(CALLABLES[k].name, name)) return true;
   /* The linker makes it where code addresses data through a table. */
   return !strcmp(name, "_GLOBAL_OFFSET_TABLE_");
 }
@@ -94,6 +105,22 @@ static void add_object(CodegenImage *image, const CodegenBlob *object) {
   check_or_unload(image, LLVMOrcLLJITAddObjectFile(image->jit, library, copy), "loading");
 }
 
+/* They are hidden symbols of this library, which no search of the process would find. */
+static void define_callables(CodegenImage *image) {
+  LLVMOrcCSymbolMapPair pair[CALLABLE_COUNT];
+  size_t count = 0;
+  for (size_t k = 0; k < CALLABLE_COUNT; k++) {
+    if (!CALLABLES[k].address) continue;
+    LLVMJITEvaluatedSymbol symbol = {(LLVMOrcExecutorAddress)(uintptr_t)CALLABLES[k].address,
+                                     {LLVMJITSymbolGenericFlagsExported | LLVMJITSymbolGenericFlagsCallable, 0}};
+    pair[count++] = (LLVMOrcCSymbolMapPair){LLVMOrcLLJITMangleAndIntern(image->jit, CALLABLES[k].name), symbol};
+  }
+  LLVMOrcMaterializationUnitRef unit = LLVMOrcAbsoluteSymbols(pair, count);
+  LLVMErrorRef error = LLVMOrcJITDylibDefine(LLVMOrcLLJITGetMainJITDylib(image->jit), unit);
+  if (error) LLVMOrcDisposeMaterializationUnit(unit);
+  check_or_unload(image, error, "defining the functions of libraries");
+}
+
 CodegenImage *jit_load(const CodegenObjects *objects, const char *prefix, Arena *arena, simba_entry **out_prepare,
                        simba_entry **out_run) {
   session_initialise();
@@ -101,6 +128,7 @@ CodegenImage *jit_load(const CodegenObjects *objects, const char *prefix, Arena 
   CodegenImage *image = ARENA_NEW(arena, CodegenImage);
   session_check(LLVMOrcCreateLLJIT(&image->jit, NULL), "creating the JIT");
   LLVMOrcExecutionSessionSetErrorReporter(LLVMOrcLLJITGetExecutionSession(image->jit), report_nothing, NULL);
+  define_callables(image);
   for (uint32_t k = 0; k < objects->count; k++) add_object(image, &objects->object[k]);
   *out_prepare = find_entry(image, prefix, "prepare", arena);
   *out_run = find_entry(image, prefix, "run", arena);

@@ -44,7 +44,11 @@ void object_emit(Session *session, const ModuleSpec *spec, bool verify, CodegenT
   for (uint32_t k = 0; k < spec->kernel_count; k++) {
     uint32_t number = spec->kernel[k];
     const Kernel *kernel = spec->program->kernel[number];
-    family_of(kernel)->emit(session, kernel, entry_kernel_name(spec->prefix, number, session->arena));
+    const Family *family = family_of(kernel, &session->target, session->lanes);
+    family->emit(session, kernel, entry_kernel_name(spec->prefix, number, session->arena));
+    bool product = kernel->family == LOWER_CONTRACT || kernel->family == LOWER_SPECTRAL;
+    times->library += family->library;
+    times->fallback += session->target.has_libraries && product && !family->library;
   }
   if (spec->entry) entry_emit(session, spec->program, spec->prefix);
   if (verify) object_verify(session);

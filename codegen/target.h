@@ -18,6 +18,7 @@ typedef struct Target {
   int registers;                       /* vector registers */
   bool has_fma;
   bool has_scalef;       /* AVX-512 vscalefps */
+  bool has_libraries;    /* OpenBLAS and FFTW are loaded in this process, and code may call them */
   bool has_masked_store; /* at the price of a store: AVX-512; AVX has a slow one, others none */
 } Target;
 

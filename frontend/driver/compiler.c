@@ -257,6 +257,12 @@ CodegenOptions compiler_codegen_options(const Compiler *compiler) {
                           .cache_folder = compiler->options.cache_folder};
 }
 
+static const char *compile_phase(const Compiler *compiler, const CodegenTimes *times) {
+  if (!compiler->options.library_kernels) return arena_format(compiler->arena, "compile %u kernels", times->kernels);
+  return arena_format(compiler->arena, "compile %u kernels: %u call OpenBLAS or FFTW, %u products do not fit",
+                      times->kernels, times->library, times->fallback);
+}
+
 simba_status compiler_step(Compiler *compiler, const Program *program, CompiledStep **out_step, simba_error *error) {
   double start = clock_seconds();
   const CodegenApi *api;
@@ -272,7 +278,7 @@ simba_status compiler_step(Compiler *compiler, const Program *program, CompiledS
   CodegenStatus result = api->compile(program, "simbac_step", &options, compiler->arena, objects, &message);
   status = codegen_status(result, message, error);
   if (status != SIMBA_OK) return status;
-  compiler_add_phase(compiler, arena_format(compiler->arena, "compile %u kernels", objects->times.kernels),
+  compiler_add_phase(compiler, compile_phase(compiler, &objects->times),
                      clock_seconds() - start);
 
   CompiledStep *step = ARENA_NEW(compiler->arena, CompiledStep);

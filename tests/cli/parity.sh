@@ -3,11 +3,16 @@
 
 golden=$SOURCE/tests/parity
 checked=0
-parity() { # MODEL FILE [NAME=VALUE...]
+parity() { # MODEL FILE [NAME=VALUE | --OPTION]...
   local model=$1 file=$golden/$2.safetensors
   shift 2
   local settings=()
-  for setting in "$@"; do settings+=(--set "$setting"); done
+  for setting in "$@"; do
+    case $setting in
+      --*) settings+=("$setting") ;;
+      *) settings+=(--set "$setting") ;;
+    esac
+  done
   expect 0 "$SIMBAC" run "$SOURCE/examples/parity/$model.simba" "${settings[@]}" --grad --tensors "$file" --check "$file"
   grep -q '^ok ' out || fail "$file: nothing was compared"
   checked=$((checked + 1))
@@ -24,6 +29,8 @@ parity mamba mamba_block_l3 d_model=16 d_state=16 L=3
 parity mamba mamba_layer d_model=24 d_state=16 L=20 norm=true
 parity einfft einfft_n49_c64 N=49 C=64
 parity einfft einfft_n96_c32 N=96 C=32
+parity einfft einfft_n49_c64 N=49 C=64 --kernels=library
+parity einfft einfft_n37_c32 N=37 C=32 --kernels=library
 parity einfft einfft_n1_c64 N=1 C=64
 parity einfft einfft_n37_c32 N=37 C=32
 parity einfft einfft_n49_c64_large N=49 C=64

@@ -235,7 +235,7 @@ static const struct {
     {{.triple = "x86_64-linux-gnuu"}, "unknown target 'x86_64-linux-gnuu': did you mean 'x86_64-linux-gnu'?"},
     {{.triple = "x86_64-linux-gnu", .cpu = "znver6"}, "unknown CPU 'znver6' for x86_64-linux-gnu: did you mean 'znver"},
     {{.triple = "wasm32", .cpu = "native"}, "unknown CPU 'native' for wasm32"},
-    {{.library_kernels = true}, "this build has no kernels of libraries"},
+    {{.triple = "x86_64-linux-gnu", .library_kernels = true}, "OpenBLAS and FFTW serve code for this machine only"},
     {{.lanes = 5}, "a vector of 5 f32: 4, 8 and 16 are possible"},
 };
 
