@@ -133,9 +133,9 @@ static bool reduction_equal(const Reduction *a, const Reduction *b) {
 bool kernel_equal(const Kernel *a, const Kernel *b) {
   uint32_t axes = a->axis_count;
   if (a->family != b->family || axes != b->axis_count || a->argument_count != b->argument_count ||
-      a->read_count != b->read_count || a->left != b->left || a->right != b->right || a->table != b->table || a->expr_count != b->expr_count ||
-      a->reduction_count != b->reduction_count || a->recurrence_count != b->recurrence_count ||
-      a->store_count != b->store_count) {
+      a->read_count != b->read_count || a->left != b->left || a->right != b->right || a->table != b->table ||
+      a->expr_count != b->expr_count || a->reduction_count != b->reduction_count ||
+      a->recurrence_count != b->recurrence_count || a->store_count != b->store_count) {
     return false;
   }
   for (uint32_t k = 0; k < axes; k++) {

@@ -278,8 +278,7 @@ simba_status compiler_step(Compiler *compiler, const Program *program, CompiledS
   CodegenStatus result = api->compile(program, "simbac_step", &options, compiler->arena, objects, &message);
   status = codegen_status(result, message, error);
   if (status != SIMBA_OK) return status;
-  compiler_add_phase(compiler, compile_phase(compiler, &objects->times),
-                     clock_seconds() - start);
+  compiler_add_phase(compiler, compile_phase(compiler, &objects->times), clock_seconds() - start);
 
   CompiledStep *step = ARENA_NEW(compiler->arena, CompiledStep);
   step->api = api;
