@@ -1,9 +1,10 @@
 /* Golden text for the language, found by scanning.
  *
- *   tests/golden/errors/<name>.simba  every line that is wrong ends with "#! E0207: part of the message", as often as
+ * - tests/golden/errors/<name>.simba: every line that is wrong ends with "#! E0207: part of the message", as often as
  * it is reported; nothing else may be reported. With <name>.err beside it, the full rendering is compared too (and
- * marks may be left out). tests/golden/lower/<name>.simba   against <name>.ir: the model's graph, then that of its
- * initial values tests/golden/ast/<name>.simba     against <name>.ast and <name>.dot: the syntax tree
+ * marks may be left out).
+ * - tests/golden/lower/<name>.simba against <name>.ir: the model's graph, then that of its initial values.
+ * - tests/golden/ast/<name>.simba against <name>.ast and <name>.dot: the syntax tree.
  *
  * A file may begin with lines "#! set NAME=VALUE", "#! model NAME", "#! training". SIMBA_UPDATE=1 rewrites what is
  * beside. */
