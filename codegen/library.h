@@ -9,8 +9,9 @@
 
 #include "emit.h"
 
-/* Whether a CONTRACT is a (batched) matrix product as sgemm takes it, once its axes are merged: one REDUCED axis, no
- * guards, each factor dense along one of its two axes and not overlapping itself along the other. */
+/* Whether a CONTRACT is matrix products as sgemm takes them, once its axes are merged: no guards, and for some REDUCED
+ * axis each factor is dense along one of its two axes and does not overlap itself along the other. There is one product
+ * for each index of the batch axes; those for indices of further REDUCED axes are added one after the other. */
 bool library_gemm_fits(const Kernel *kernel, const Target *target, int lanes);
 KernelWork library_gemm_work(const Kernel *kernel, const Target *target, int lanes);
 void library_gemm_emit(Session *session, const Kernel *kernel, const char *name);

@@ -7,7 +7,10 @@ enum { BLOCK_ROWS = 128, PANEL_COLUMNS = 512 };
 typedef struct GemmPlan {
   ContractPlan contract; /* its axes are ours, its tiles are not */
   int64_t rows, columns; /* of an item */
-  bool direct;           /* the sums are the result */
+  int term_axis;         /* of the REDUCED axes, the one within a call; the others are loops */
+  uint32_t outer_count;
+  int outer_axis[KERNEL_MAX_AXES];
+  bool direct; /* the sums are the result */
   KernelWork work;
 } GemmPlan;
 
@@ -29,22 +32,29 @@ static bool is_matrix(const ContractPlan *plan, const Access *access, int dense,
   return other == NO_AXIS || covers(access->stride[other], axis_extent(plan, dense));
 }
 
-static bool factor_fits(const ContractPlan *plan, const Access *access, int axis) {
-  int reduced = plan->reduced_axis[0];
-  return access_is_affine(access) && (is_matrix(plan, access, reduced, axis) || is_matrix(plan, access, axis, reduced));
+static bool factor_fits(const ContractPlan *plan, const Access *access, int axis, int term) {
+  return access_is_affine(access) && (is_matrix(plan, access, term, axis) || is_matrix(plan, access, axis, term));
 }
 
-static bool contract_fits(const ContractPlan *plan) {
-  if (plan->reduced_count != 1 || plan->vector_axis == NO_AXIS) return false;
-  if (access_varies(plan->left, plan->vector_axis)) return false;
-  return factor_fits(plan, plan->left, plan->row_axis) && factor_fits(plan, plan->right, plan->vector_axis);
+/* The REDUCED axis that sgemm sums over: the longest that fits, of equals the innermost; NO_AXIS: nothing fits. The
+ * others are loops around it. */
+static int term_axis(const ContractPlan *plan) {
+  int best = NO_AXIS;
+  if (plan->vector_axis == NO_AXIS || access_varies(plan->left, plan->vector_axis)) return NO_AXIS;
+  for (uint32_t k = 0; k < plan->reduced_count; k++) {
+    int axis = plan->reduced_axis[k];
+    if (!factor_fits(plan, plan->left, plan->row_axis, axis)) continue;
+    if (!factor_fits(plan, plan->right, plan->vector_axis, axis)) continue;
+    if (best == NO_AXIS || covers(axis_extent(plan, axis), axis_extent(plan, best))) best = axis;
+  }
+  return best;
 }
 
 bool library_gemm_fits(const Kernel *kernel, const Target *target, int lanes) {
   Arena *arena = arena_create();
   ContractPlan plan;
   contract_plan(kernel, target, lanes, arena, &plan);
-  bool fits = contract_fits(&plan);
+  bool fits = term_axis(&plan) != NO_AXIS;
   arena_destroy(arena);
   return fits;
 }
@@ -66,7 +76,10 @@ static void gemm_plan(const Kernel *kernel, const Target *target, int lanes, Are
   *out = (GemmPlan){0};
   ContractPlan *contract = &out->contract;
   contract_plan(kernel, target, lanes, arena, contract);
-  ASSERT(contract_fits(contract));
+  out->term_axis = term_axis(contract);
+  ASSERT(out->term_axis != NO_AXIS);
+  for (uint32_t k = 0; k < contract->reduced_count; k++)
+    if (contract->reduced_axis[k] != out->term_axis) out->outer_axis[out->outer_count++] = contract->reduced_axis[k];
   Dim rows = axis_extent(contract, contract->row_axis), columns = axis_extent(contract, contract->vector_axis);
   out->rows = shorter(rows, BLOCK_ROWS, 1);
   out->columns = shorter(columns, PANEL_COLUMNS, lanes);
@@ -106,13 +119,16 @@ static LLVMValueRef stride(const Gemm *g, const Access *access, int axis) {
   return axis == NO_AXIS ? emit_i64(g->e, 1) : emit_dim(g->e, access->stride[axis]);
 }
 
-/* `first` has the indices of the item's first row, column and term. */
-static void emit_sums(const Gemm *g, const Place *first) {
+/* `first` has the indices of the item's first row and column, and of the first term of this call; `number` is that of
+ * the call: all but the first add to what is there. */
+static void emit_call(const Gemm *g, const Place *first, LLVMValueRef number) {
   Emitter *e = g->e;
   const ContractPlan *contract = &g->plan->contract;
-  int row = contract->row_axis, column = contract->vector_axis, term = contract->reduced_axis[0];
+  int row = contract->row_axis, column = contract->vector_axis, term = g->plan->term_axis;
   const Access *result = &contract->kernel.store[0].access;
-  LLVMValueRef arguments[] = {g->row_count,
+  LLVMValueRef later = LLVMBuildICmp(e->builder, LLVMIntNE, number, emit_i64(e, 0), "");
+  LLVMValueRef arguments[] = {LLVMBuildZExt(e->builder, later, e->session->i32, ""),
+                              g->row_count,
                               g->panel.count,
                               emit_dim(e, contract->kernel.axis[term].extent),
                               address(g, first, contract->left),
@@ -124,6 +140,23 @@ static void emit_sums(const Gemm *g, const Place *first) {
                               g->plan->direct ? address(g, first, result) : e->scratch,
                               g->plan->direct ? stride(g, result, row) : emit_i64(e, g->plan->columns)};
   library_call(e, "simba_library_gemm", arguments, sizeof arguments / sizeof *arguments);
+}
+
+static void emit_sums(const Gemm *g, uint32_t depth, const Place *outer, LLVMValueRef number) {
+  if (depth == g->plan->outer_count) {
+    emit_call(g, outer, number);
+    return;
+  }
+  Emitter *e = g->e;
+  int axis = g->plan->outer_axis[depth];
+  LLVMValueRef extent = emit_dim(e, axis_extent(&g->plan->contract, axis));
+  Loop loop;
+  loop_begin(e, &loop, emit_i64(e, 0), extent, 1);
+  Place inner;
+  place_enter(e, &inner, outer, (AxisMask)1 << axis);
+  inner.index[axis] = loop.index;
+  emit_sums(g, depth + 1, &inner, emit_add_i64(e, emit_multiply_i64(e, number, extent), loop.index));
+  loop_end(e, &loop);
 }
 
 static void finish_columns(void *context, Place *place, LLVMValueRef column) {
@@ -171,7 +204,7 @@ void library_gemm_emit(Session *session, const Kernel *kernel, const char *name)
   library_begin_item(&e, &item, contract->item_axis, others, tile);
   if (row != NO_AXIS) item.index[row] = g.row_begin;
   item.index[column] = g.panel.first;
-  emit_sums(&g, &item);
+  emit_sums(&g, 0, &item, emit_i64(&e, 0));
   if (!plan.direct) emit_rows(&g, &item);
   loop_end(&e, &items);
   emitter_end(&e);

@@ -46,13 +46,13 @@ static int factor_form(int64_t rows, int64_t columns, int64_t row_stride, int64_
   return dense_rows ? NOT_TRANSPOSED : TRANSPOSED;
 }
 
-void simba_library_gemm(int64_t rows, int64_t columns, int64_t depth, const float *left, int64_t left_row,
-                        int64_t left_term, const float *right, int64_t right_term, int64_t right_column, float *result,
-                        int64_t result_row) {
+void simba_library_gemm(int32_t accumulate, int64_t rows, int64_t columns, int64_t depth, const float *left,
+                        int64_t left_row, int64_t left_term, const float *right, int64_t right_term,
+                        int64_t right_column, float *result, int64_t result_row) {
   int left_stride, right_stride;
   int left_form = factor_form(rows, depth, left_row, left_term, &left_stride);
   int right_form = factor_form(depth, columns, right_term, right_column, &right_stride);
   int result_stride = (int)(result_row < columns ? columns : result_row);
   blas.sgemm(ROW_MAJOR, left_form, right_form, (int)rows, (int)columns, (int)depth, 1, left, left_stride, right,
-             right_stride, 0, result, result_stride);
+             right_stride, accumulate ? 1 : 0, result, result_stride);
 }

@@ -16,12 +16,13 @@
 simba_status library_blas_load(simba_error *error);
 simba_status library_fft_load(simba_error *error);
 
-/* result[i][j] = sum over t < depth of left[i][t] * right[t][j], i < rows, j < columns. Element (i, t) of `left` lies
- * at i * left_row + t * left_term, and so on; columns of the result lie side by side. Of each factor one stride is 1
- * and the other at least the extent along it, or that of an axis of extent 1. Extents and strides are below 2^31. */
-void simba_library_gemm(int64_t rows, int64_t columns, int64_t depth, const float *left, int64_t left_row,
-                        int64_t left_term, const float *right, int64_t right_term, int64_t right_column, float *result,
-                        int64_t result_row);
+/* result[i][j] = (accumulate ? result[i][j] : 0) + sum over t < depth of left[i][t] * right[t][j], i < rows, j <
+ * columns. Element (i, t) of `left` lies at i * left_row + t * left_term, and so on; columns of the result lie side by
+ * side. Of each factor one stride is 1 and the other at least the extent along it, or that of an axis of extent 1.
+ * Extents and strides are below 2^31. */
+void simba_library_gemm(int32_t accumulate, int64_t rows, int64_t columns, int64_t depth, const float *left,
+                        int64_t left_row, int64_t left_term, const float *right, int64_t right_term,
+                        int64_t right_column, float *result, int64_t result_row);
 
 /* The complex parts on each side of a transform: the forms of OP_DFT. */
 enum { LIBRARY_DFT_COMPLEX, LIBRARY_DFT_REAL_TO_COMPLEX, LIBRARY_DFT_COMPLEX_TO_REAL };

@@ -169,9 +169,11 @@ static const struct {
     {"bti,btj->ij", {-1, 21, 70}, {-1, 21, 33}, true},           /* a sum whose length is known when running */
     {"bhtd,bhsd->bhts", {-1, 2, 17, 16}, {-1, 2, 23, 16}, true}, /* batched */
     {"btki,kio->btko", {-1, 5, 4, 16}, {4, 16, 12}, true},       /* batch axis between those of the rows */
-    {"bij,fji->bf", {-1, 5, 7}, {40, 7, 5}, false},              /* two sums that are no single one */
-    {"ij,jk->ik", {200, 300}, {300, 1100}, true},                /* several items each way */
-    {"be,bef->bf", {-1, 48}, {-1, 48, 100}, true},               /* batched, one row each */
+    {"bij,jif->bf", {-1, 5, 70}, {70, 5, 40}, true},             /* two sums that are no single one, j within i */
+    {"cbtki,cokid->obtkd", {2, -1, 5, 4, 16}, {2, 2, 4, 16, 12}, true}, /* blocks of complex values */
+    {"bij,fji->bf", {-1, 5, 7}, {40, 7, 5}, true}, /* the other way round: one factor is packed first */
+    {"ij,jk->ik", {200, 300}, {300, 1100}, true},  /* several items each way */
+    {"be,bef->bf", {-1, 48}, {-1, 48, 100}, true}, /* batched, one row each */
 };
 enum { PRODUCT_COUNT = sizeof PRODUCTS / sizeof *PRODUCTS };
 

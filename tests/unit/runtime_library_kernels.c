@@ -21,17 +21,18 @@ static void fill(float *values, size_t count, uint64_t seed) {
 
 START_TEST(product_in_every_orientation) {
   ck_assert_int_eq(library_blas_load(NULL), SIMBA_OK);
-  bool left_dense = _i & 1, right_dense = _i & 2;
+  bool left_dense = _i & 1, right_dense = _i & 2, accumulate = _i & 4;
   float left[ROWS * DEPTH], right[DEPTH * COLUMNS], result[ROWS * (COLUMNS + 3)];
   fill(left, ROWS * DEPTH, 1);
   fill(right, DEPTH * COLUMNS, 2);
   int64_t left_row = left_dense ? DEPTH : 1, left_term = left_dense ? 1 : ROWS;
   int64_t right_term = right_dense ? COLUMNS : 1, right_column = right_dense ? 1 : DEPTH;
-  simba_library_gemm(ROWS, COLUMNS, DEPTH, left, left_row, left_term, right, right_term, right_column, result,
-                     COLUMNS + 3);
+  for (int k = 0; k < ROWS * (COLUMNS + 3); k++) result[k] = accumulate ? 1 : NAN;
+  simba_library_gemm(accumulate, ROWS, COLUMNS, DEPTH, left, left_row, left_term, right, right_term, right_column,
+                     result, COLUMNS + 3);
   for (int i = 0; i < ROWS; i++) {
     for (int j = 0; j < COLUMNS; j++) {
-      double sum = 0;
+      double sum = accumulate;
       for (int t = 0; t < DEPTH; t++)
         sum += (double)left[i * left_row + t * left_term] * (double)right[t * right_term + j * right_column];
       ck_assert_double_eq_tol(result[i * (COLUMNS + 3) + j], sum, TOLERANCE);
@@ -95,7 +96,7 @@ END_TEST
 int main(void) {
   Suite *suite = suite_create("runtime_library_kernels");
   TCase *functions = tcase_create("functions");
-  tcase_add_loop_test(functions, product_in_every_orientation, 0, 4);
+  tcase_add_loop_test(functions, product_in_every_orientation, 0, 8);
   tcase_add_test(functions, transforms_from_several_threads);
   suite_add_tcase(suite, functions);
   SRunner *runner = srunner_create(suite);
