@@ -23,8 +23,12 @@ typedef struct Series {
   double *value, mean[MAX_CHANNELS], deviation[MAX_CHANNELS];
 } Series;
 
+/* Row 1 is the header; 0: the whole file. */
 static void fail(const char *file, long row, const char *what) {
-  fprintf(stderr, "forecast: %s:%ld: %s\n", file, row, what);
+  if (row)
+    fprintf(stderr, "forecast: %s:%ld: %s\n", file, row, what);
+  else
+    fprintf(stderr, "forecast: %s: %s\n", file, what);
   exit(1);
 }
 

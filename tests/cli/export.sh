@@ -29,6 +29,8 @@ if command -v c++ >/dev/null; then c++ -std=c++11 -x c++ "${strict[@]}" header.c
 # Nothing but libc and libm; only the model's own names; little code.
 if ldd libforecaster.so | grep -vE 'linux-vdso|libc\.so|libm\.so|ld-linux|statically linked'; then fail "needs more than libc and libm"; fi
 nm -D --defined-only libforecaster.so | awk '{ print $3 }' >names
+expect 0 "$SIMBAC" compile "$model" "${settings[@]}" -o forecaster.o
+nm -g --defined-only forecaster.o | awk '{ print $3 }' >>names
 if grep -v '^forecaster_' names; then fail "symbols that are not the model's"; fi
 text=$(size libforecaster.so | awk 'NR == 2 { print $1 }')
 data=$(stat -c %s $weights)
@@ -48,9 +50,18 @@ expect 0 "$SIMBAC" compile "$model" "${settings[@]}" --weights $weights -o libfo
 cc -std=c11 -Wall -Wextra -Wpedantic -Werror "$SOURCE/examples/forecast.c" -I. -L. -lforecaster -lm -Wl,-rpath,"$PWD" -o forecast
 expect 0 ./forecast series.csv
 [ "$(wc -l <out)" = 9 ] || fail "not a table of 8 steps: $(cat out)"
+cp out table
+sed 's/$/\r/' series.csv >dos.csv
+expect 0 ./forecast dos.csv
+same out table
 sed '7s/,[^,]*$/,calm/' series.csv >bad.csv
 expect 1 ./forecast bad.csv
 says "bad.csv:7"
+expect 1 ./forecast absent.csv
+says "absent.csv: cannot be read"
+head -n 20 series.csv >short.csv
+expect 1 ./forecast short.csv
+says "looks back"
 
 # Mistakes leave nothing half-written: not a new file, and what was there before stays.
 mkdir bad && cd bad
@@ -86,5 +97,8 @@ mkdir taken.h
 expect 3 "$SIMBAC" compile "$model" "${settings[@]}" -o taken.so
 says "taken.h"
 [ ! -e taken.so ] || fail "a library without its header"
-left=$(find . -name '*.part*' -o -name '*.tmp')
+code=0
+(ulimit -f 8 && "$SIMBAC" compile "$model" "${settings[@]}" -o full.so >out 2>err) || code=$?
+[ "$code" = 3 ] || fail "a full disk gives exit code $code: $(cat err)"
+left=$(find . -name '*.part*' -o -name '*.tmp' -o -name 'full.*')
 [ -z "$left" ] || fail "left behind: $left"
