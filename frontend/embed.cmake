@@ -1,5 +1,5 @@
-# Writes OUT: the files of FILES as a table of C strings, { name, text }, ended by a row of NULLs.
-set(text "/* Made by embed.cmake from library/. */\n#include \"library_text.h\"\n\n")
+# Writes OUT: the files of FILES as TABLE, an array of { name, text } ended by a row of NULLs. HEADER declares it.
+set(text "/* Made by embed.cmake. */\n#include \"${HEADER}\"\n\n")
 set(rows "")
 set(number 0)
 foreach(file IN LISTS FILES)
@@ -10,5 +10,5 @@ foreach(file IN LISTS FILES)
   string(APPEND rows "  {\"${name}\", text_${number}},\n")
   math(EXPR number "${number} + 1")
 endforeach()
-string(APPEND text "\nconst LibraryText library_texts[] = {\n${rows}  {0, 0},\n};\n")
+string(APPEND text "\nconst EmbeddedText ${TABLE}[] = {\n${rows}  {0, 0},\n};\n")
 file(WRITE ${OUT} "${text}")

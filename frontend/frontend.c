@@ -98,7 +98,7 @@ static void check_definitions(Diagnostics *diagnostics, const FrontendFile *file
 
 static void load_library(Arena *arena, Diagnostics *diagnostics, FrontendFile *file, size_t *capacity) {
   file->library_first = file->count;
-  for (const LibraryText *library = library_texts; library->name; library++) {
+  for (const EmbeddedText *library = library_texts; library->name; library++) {
     const char *name = arena_format(arena, "<library>/%s", library->name);
     SyntaxFile *syntax =
         parser_run(arena, diagnostics, diagnostics_add_source(diagnostics, name, library->text, strlen(library->text)));

@@ -1,11 +1,9 @@
-/* The standard library's source texts, built into the binary. Ends with a row of NULLs. */
+/* The standard library's source texts, built into the binary. */
 #ifndef SIMBAC_FRONTEND_LIBRARY_TEXT_H
 #define SIMBAC_FRONTEND_LIBRARY_TEXT_H
 
-typedef struct LibraryText {
-  const char *name, *text;
-} LibraryText;
+#include "embedded_text.h"
 
-extern const LibraryText library_texts[];
+extern const EmbeddedText library_texts[];
 
 #endif

@@ -27,7 +27,7 @@ static void ask_to_stop(int signal) {
 }
 
 static const struct argp_option train_options[] = {
-    {"data", KEY_DATA, "SERIES.csv", 0, "The series: a header, one column a channel, a date column is skipped", 1},
+    {"data", KEY_DATA, "SERIES.csv", 0, "The series: a header, one column a channel, a date column is skipped (default: the built-in seattle-hourly.csv)", 1},
     {"out", KEY_OUT, "DIR", 0, "Where checkpoint, best weights, metrics and pictures go", 1},
     {"resume", KEY_RESUME, 0, 0, "Continue the run in DIR; the bits are those of a run that was never interrupted", 1},
     {"epochs", KEY_EPOCHS, "N", 0, "In place of the recipe's", 1},
@@ -70,7 +70,6 @@ static error_t parse_train(int key, char *argument, struct argp_state *state) {
       return common_positional(&options->common, argument, state);
     case ARGP_KEY_END:
       if (!options->common.model_path) argp_error(state, "which model file?");
-      if (!options->run.forecast.data_path) argp_error(state, "--data says what to train on");
       if (!options->run.folder) argp_error(state, "--out says where results go");
       return 0;
     default:
@@ -206,7 +205,7 @@ int command_train(int argc, char **argv) {
       .doc =
           "Train a model on a series by its recipe. Ctrl-C saves everything and says how to go on.\v"
           "Example:\n"
-          "  simbac train examples/forecaster.simba --data examples/data/seattle-hourly.csv --out run\n",
+          "  simbac train examples/forecaster.simba --data ETTh1.csv --out run\n",
       .children = children};
   TrainOptions options = {0};
   common_begin(&options.common);

@@ -1,6 +1,7 @@
 #include "forecast_data.h"
 
 #include "chart.h"
+#include "example_series.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -100,9 +101,15 @@ static simba_status find_windows(const ForecastOptions *options, Forecast *forec
                    model->target[target].name);
 }
 
+static simba_status load_series(const char *path, Series **out_series, simba_error *error) {
+  if (path) return series_load(path, out_series, error);
+  const EmbeddedText *example = &example_series[0];
+  return series_parse(example->name, example->text, strlen(example->text), out_series, error);
+}
+
 simba_status forecast_open(const ForecastOptions *options, Forecast *out_forecast, simba_error *error) {
   *out_forecast = (Forecast){0};
-  simba_status status = series_load(options->data_path, &out_forecast->series, error);
+  simba_status status = load_series(options->data_path, &out_forecast->series, error);
   if (status == SIMBA_OK) status = open_model(options, out_forecast, error);
   if (status == SIMBA_OK) status = find_windows(options, out_forecast, error);
   if (status == SIMBA_OK) {

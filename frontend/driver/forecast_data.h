@@ -6,7 +6,8 @@
 #include "runtime/series.h"
 
 typedef struct ForecastOptions {
-  const char *model_path, *data_path;
+  const char *model_path;
+  const char *data_path; /* NULL: the series that is built in */
   CompilerOptions compiler;
   bool training;
   uint64_t seed;

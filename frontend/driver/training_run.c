@@ -329,7 +329,7 @@ static simba_status draw_curves(Run *run, simba_error *error) {
   if (status == SIMBA_OK && curves.failed) status = error_set_memory(error, "the loss curve");
   if (status == SIMBA_OK) {
     char title[160], message[CHART_MESSAGE];
-    snprintf(title, sizeof title, "%s on %s", run->forecast->model->model->name, run->options->forecast.data_path);
+    snprintf(title, sizeof title, "%s on %s", run->forecast->model->model->name, run->forecast->series->path);
     ChartLine lines[] = {{"training", curves.x[0], curves.y[0], curves.count[0], 0, false},
                          {"validation", curves.x[1], curves.y[1], curves.count[1], 1, false}};
     Chart chart = {title,  "epoch",

@@ -63,3 +63,9 @@ grep -q '"split":"test"' out || fail "no JSON: $(cat out)"
 
 # Another seed is another run; resuming with it is refused.
 expect 1 "$SIMBAC" train "$model" "${small[@]}" --data series.csv --out whole --epochs 3 --seed 8 --resume
+
+# Without --data, the built-in series.
+expect 0 "$SIMBAC" train "$model" "${small[@]}" --out builtin --epochs 1
+says "seattle-hourly.csv: 8759 rows of 3 channels"
+expect 0 "$SIMBAC" eval "$model" "${small[@]}" --weights builtin/weights.safetensors --json
+grep -q '"windows":1729' out || grep -q '"data":"seattle-hourly.csv"' out || fail "not the built-in series: $(cat out)"

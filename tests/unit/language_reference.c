@@ -44,7 +44,7 @@ static void describe_functions(Text *out) {
 
 /* Each file's comments at the margin and the headings of its blocks, as they stand there. */
 static void describe_library(Text *out) {
-  for (const LibraryText *file = library_texts; file->name; file++) {
+  for (const EmbeddedText *file = library_texts; file->name; file++) {
     text_print(out, "%s`%s`\n\n```simba\n", file == library_texts ? "" : "\n", file->name);
     bool heading = false, parted = true;
     for (const char *line = file->text, *next; *line; line = next) {
@@ -232,7 +232,7 @@ START_TEST(everything_is_shown) {
     ck_assert_msg(is_shown(text, words[i], ' '), "no file shows '%s'", words[i]);
   for (int i = 0; i < FUNCTION_COUNT; i++)
     ck_assert_msg(is_shown(text, functions[i].name, '('), "no file calls '%s'", functions[i].name);
-  for (const LibraryText *file = library_texts; file->name; file++) {
+  for (const EmbeddedText *file = library_texts; file->name; file++) {
     const char *at = arena_format(arena, "\n%s", file->text);
     while ((at = strstr(at, "\nblock "))) {
       at += strlen("\nblock ");
