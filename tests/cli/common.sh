@@ -1,3 +1,4 @@
+# shellcheck shell=bash source-path=SCRIPTDIR
 # Shared by the tests of the command line. Each test is a script of its own, run with SIMBAC (the executable) and SOURCE
 # (the source tree) set, in an empty folder that goes when it ends. Any command that fails ends it.
 set -euo pipefail

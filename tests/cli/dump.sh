@@ -1,3 +1,4 @@
+# shellcheck shell=bash source-path=SCRIPTDIR
 # Every stage in every format it has.
 . "$(dirname "$0")/common.sh"
 

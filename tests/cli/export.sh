@@ -1,3 +1,4 @@
+# shellcheck shell=bash source-path=SCRIPTDIR
 # An exported library, as its user has it: the bits of `simbac run`, from ten threads at once, libc and libm only.
 . "$(dirname "$0")/common.sh"
 : "${TENSORS:?the tool of tests/support/tensors.c}"

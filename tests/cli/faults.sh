@@ -1,3 +1,4 @@
+# shellcheck shell=bash source-path=SCRIPTDIR
 # What goes wrong around a run is said precisely and loses nothing.
 . "$(dirname "$0")/common.sh"
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash source-path=SCRIPTDIR
 # Every golden file of the kinds that the examples of parity/ cover, forward and every gradient, through --set alone.
 . "$(dirname "$0")/common.sh"
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash source-path=SCRIPTDIR
 # Training on a small series: the same bits from any number of threads and from interrupted, killed and resumed runs.
 . "$(dirname "$0")/common.sh"
 
@@ -25,7 +26,7 @@ says "--resume continues it"
 
 # Ctrl-C, several times: saves, says how to go on, exits with 130, and in the end gives the same bits.
 resume=()
-for attempt in 1 2 3 4 5 6 7 8; do
+for _ in 1 2 3 4 5 6 7 8; do
   code=0
   timeout -s INT 1.2 "$SIMBAC" train "$model" "${small[@]}" --data series.csv --out broken --epochs 3 --seed 7 "${resume[@]}" \
     >out 2>err || code=$?
@@ -68,4 +69,4 @@ expect 1 "$SIMBAC" train "$model" "${small[@]}" --data series.csv --out whole --
 expect 0 "$SIMBAC" train "$model" "${small[@]}" --out builtin --epochs 1
 says "seattle-hourly.csv: 8759 rows of 3 channels"
 expect 0 "$SIMBAC" eval "$model" "${small[@]}" --weights builtin/weights.safetensors --json
-grep -q '"windows":1729' out || grep -q '"data":"seattle-hourly.csv"' out || fail "not the built-in series: $(cat out)"
+grep -q '"data":"seattle-hourly.csv"' out || fail "not the built-in series: $(cat out)"

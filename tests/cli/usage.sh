@@ -1,3 +1,4 @@
+# shellcheck shell=bash source-path=SCRIPTDIR
 # Help, usage errors and hints.
 . "$(dirname "$0")/common.sh"
 
