@@ -226,7 +226,7 @@ static void evaluate_expr(Evaluation *evaluation, uint32_t e, Arena *arena) {
   } while (advance(evaluation, expr->axes, index));
 }
 
-/* A sum over LANE of which every channel tile is stored apart: the sum of each tile. */
+/* A reduction over LANE of which every channel tile is stored apart: that of each tile. */
 static void store_tiles(const Evaluation *evaluation, const Store *store) {
   const Kernel *kernel = evaluation->kernel;
   const Reduction *reduction = &kernel->reduction[kernel->expr[store->expr].which];
@@ -238,11 +238,14 @@ static void store_tiles(const Evaluation *evaluation, const Store *store) {
     int64_t limit = first + SCAN_TILE < channels ? first + SCAN_TILE : channels;
     int64_t index[KERNEL_MAX_AXES] = {0};
     do {
-      double sum = 0;
+      bool largest = reduction->kind == REDUCE_MAX;
+      double sum = largest ? -INFINITY : 0;
       AxisMask others = reduction->over & ~((AxisMask)1 << lane);
       do {
-        for (index[lane] = first; index[lane] < limit; index[lane]++)
-          sum += value_at(evaluation, reduction->expr, index);
+        for (index[lane] = first; index[lane] < limit; index[lane]++) {
+          double value = value_at(evaluation, reduction->expr, index);
+          sum = largest ? fmax(sum, value) : sum + value;
+        }
       } while (advance(evaluation, others, index));
       index[lane] = 0;
       int64_t address = access_address(evaluation, &store->access, index);

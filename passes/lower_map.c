@@ -166,15 +166,19 @@ bool lower_overlap_add(Builder *builder, NodeId id, const Place *place, uint32_t
   return add_reduction(builder, id, REDUCE_SUM, body, taken & ~kept, out_expr);
 }
 
-/* Can a result with axes at this place be stored? Each axis is a whole loop of the problem or has extent 1. */
-static bool is_storable(const Builder *builder, const Place *place) {
+/* Is all of `id` at this place, so that it can be stored there? Each axis is a whole loop of the problem or has extent
+ * 1: a place where only a slice is read does not do. */
+static bool is_storable(const Builder *builder, NodeId id, const Place *place) {
   if (place->guard_count != 0) return false;
+  const Shape *shape = &node_of(builder, id)->shape;
   AxisMask seen = 0;
   for (int32_t k = 0; k < place->rank; k++) {
     const Position *position = &place->axis[k];
-    bool found = position_is_constant(position) && position->constant.constant == 0;
+    bool found = position_is_constant(position) && position->constant.constant == 0 &&
+                 dim_equal(shape->dim[k], dim_constant(1));
     for (uint32_t n = 0; n < builder->logical_count && !found; n++) {
-      found = logical_axes(builder, n) != 0 && position_equal(&builder->logical[n].position, position);
+      found = logical_axes(builder, n) != 0 && dim_equal(builder->logical[n].extent, shape->dim[k]) &&
+              position_equal(&builder->logical[n].position, position);
     }
     if (!found || (position_axes(position) & seen) != 0) return false;
     seen |= position_axes(position);
@@ -189,7 +193,7 @@ static bool known_place(const Builder *builder, NodeId id, const Place *places, 
     return true;
   }
   for (const PlacedExpr *placed = builder->placed[id]; placed != NULL; placed = placed->next) {
-    if (!is_storable(builder, &placed->place)) continue;
+    if (!is_storable(builder, id, &placed->place)) continue;
     *out_place = placed->place;
     return true;
   }
@@ -234,7 +238,7 @@ static bool find_place(const Builder *builder, NodeId id, const Place *places, c
     Place operand;
     bool local = builder->clusters->of[node->operand[k]] == builder->cluster;
     if (!local || !known_place(builder, node->operand[k], places, has_place, &operand)) continue;
-    if (place_from_operand(builder, id, k, &operand, out_place) && is_storable(builder, out_place)) return true;
+    if (place_from_operand(builder, id, k, &operand, out_place) && is_storable(builder, id, out_place)) return true;
   }
   return false;
 }

@@ -195,7 +195,8 @@ bool lower_partial_sum(Builder *builder, const PartialSum *partial) {
   if (!builder_load(builder, partial->value, &shape, &place, partial->result, &expr)) return false;
   AxisMask over = role_axes(builder, AXIS_REDUCED);
   if (over != 0) {
-    builder->reduction[0] = (Reduction){REDUCE_SUM, expr, over};
+    bool largest = node_of(builder, partial->result)->op == OP_REDUCE_MAX;
+    builder->reduction[0] = (Reduction){largest ? REDUCE_MAX : REDUCE_SUM, expr, over};
     builder->reduction_count = 1;
     expr = builder_expr(builder, &(Expr){.kind = EXPR_REDUCED, .axes = builder->expr[expr].axes & ~over});
   }

@@ -49,6 +49,17 @@ static void check_random(uint64_t seed, bool fuse, const DifferentiateSpec *spec
   end();
 }
 
+/* Graphs that once went wrong: largest values over channel tiles, a value stored where only a slice of it was read. */
+static const uint64_t regressions[] = {458, 484, 2364, 2445, 2491, 2493, 2728, 2834, 3548, 3599, 3856};
+enum { REGRESSIONS = sizeof regressions / sizeof *regressions };
+
+START_TEST(regression_computes) {
+  const DifferentiateSpec spec = {.parameters = true, .inputs = true};
+  check_random(regressions[_i], true, NULL);
+  check_random(regressions[_i], true, &spec);
+}
+END_TEST
+
 START_TEST(random_forward) { check_random((uint64_t)_i / 2 + 1, _i % 2, NULL); }
 END_TEST
 
@@ -134,6 +145,7 @@ int main(void) {
   tcase_set_timeout(graphs, 300);
   tcase_add_loop_test(graphs, random_forward, 0, 2 * GRAPHS);
   tcase_add_loop_test(graphs, random_backward, 0, 2 * GRAPHS);
+  tcase_add_loop_test(graphs, regression_computes, 0, REGRESSIONS);
   tcase_add_loop_test(graphs, model_computes, 0, 2 * model_count);
   suite_add_tcase(suite, graphs);
   SRunner *runner = srunner_create(suite);
