@@ -69,6 +69,7 @@ typedef struct ModelTensor {
 #define RECIPE_TYPE_INTEGER int64_t
 #define RECIPE_TYPE_COUNT int64_t
 #define RECIPE_TYPE_REAL double
+#define RECIPE_TYPE_FRACTION double
 #define RECIPE_TYPE_INPUT const char * /* file names; NULL: not given */
 #define RECIPE_TYPE_TARGET const char *
 #define RECIPE_TYPE_PARAMETER const char *

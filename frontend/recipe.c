@@ -3,7 +3,16 @@
 #include <math.h>
 #include <string.h>
 
-typedef enum KeyKind { KEY_INTEGER, KEY_COUNT, KEY_REAL, KEY_INPUT, KEY_TARGET, KEY_PARAMETER, KEY_WORD } KeyKind;
+typedef enum KeyKind {
+  KEY_INTEGER,
+  KEY_COUNT,
+  KEY_REAL,
+  KEY_FRACTION,
+  KEY_INPUT,
+  KEY_TARGET,
+  KEY_PARAMETER,
+  KEY_WORD
+} KeyKind;
 
 typedef struct KeyField {
   size_t offset;
@@ -14,6 +23,7 @@ typedef struct KeyField {
 #define KIND_INTEGER KEY_INTEGER, NULL
 #define KIND_COUNT KEY_COUNT, NULL
 #define KIND_REAL KEY_REAL, NULL
+#define KIND_FRACTION KEY_FRACTION, NULL
 #define KIND_INPUT KEY_INPUT, NULL
 #define KIND_TARGET KEY_TARGET, NULL
 #define KIND_PARAMETER KEY_PARAMETER, NULL
@@ -109,11 +119,12 @@ static void set_key(Elaborator *elaborator, uint32_t row, const Expression *valu
       set_integer(elaborator, key, value, 1, (int64_t *)(void *)place);
       break;
     case KEY_REAL:
+    case KEY_FRACTION:
       if (!expression_number(elaborator, value, arena_format(elaborator->arena, "'%s'", key_name(key)), &number)) break;
-      if (number >= 0 && isfinite(number))
+      if (number >= 0 && number < (field->kind == KEY_FRACTION ? 1 : INFINITY))
         *(double *)(void *)place = number;
       else
-        report_value(elaborator, key, value, "0 or more");
+        report_value(elaborator, key, value, field->kind == KEY_FRACTION ? "0 or more and below 1" : "0 or more");
       break;
     case KEY_INPUT:
     case KEY_TARGET:

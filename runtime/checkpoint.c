@@ -178,13 +178,14 @@ static bool slot_add(SlotList *list, const char *prefix, const CheckpointTensor 
 }
 
 static bool slots_fill(SlotList *list, const CheckpointTensor *tensors, size_t count, bool best) {
-  *list = (SlotList){.slot = memory_allocate(count, 4 * sizeof *list->slot)};
+  *list = (SlotList){.slot = memory_allocate(count, 5 * sizeof *list->slot)};
   if (!list->slot) return false;
   for (size_t i = 0; i < count; i++) {
     const CheckpointTensor *tensor = &tensors[i];
     bool added = slot_add(list, tensor->parameter ? "param." : "buf.", tensor, tensor->value) &&
                  slot_add(list, "adamw.m.", tensor, tensor->first_moment) &&
                  slot_add(list, "adamw.v.", tensor, tensor->second_moment) &&
+                 slot_add(list, "average.", tensor, tensor->average) &&
                  (!best || slot_add(list, tensor->parameter ? "best.param." : "best.buf.", tensor, tensor->best));
     if (!added) return false;
   }

@@ -1,8 +1,8 @@
 /* DIR/checkpoint.safetensors: everything that the next step of a training run depends on, in one file that is written
  * atomically, so that a run killed at any moment continues with the bits of one that was never stopped.
  *
- * Tensors: param.<name>, buf.<name> (states), adamw.m.<name>, adamw.v.<name>, and where there is a best epoch
- * best.param.<name> and best.buf.<name>. Metadata: the counters below, numbers as text that reads back exactly. */
+ * Tensors: param.<name>, buf.<name> (states), adamw.m.<name>, adamw.v.<name>, average.<name> where
+ * weights are averaged, and where there is a best epoch best.param.<name> and best.buf.<name>. Metadata: the counters below, numbers as text that reads back exactly. */
 #ifndef SIMBA_CHECKPOINT_H
 #define SIMBA_CHECKPOINT_H
 
@@ -27,14 +27,14 @@ typedef struct Progress {
   int64_t sample_count;
 } Progress;
 
-/* A parameter (m, v set; best may be NULL) or a state (m and v NULL). Pointers are the caller's: read when saving,
+/* A parameter (m, v set; best and average may be NULL) or a state (m and v NULL). Pointers are the caller's: read when saving,
  * written when loading. */
 typedef struct CheckpointTensor {
   const char *name;
   int32_t rank;
   int64_t shape[SIMBA_MAX_RANK];
   bool parameter;
-  float *value, *first_moment, *second_moment, *best;
+  float *value, *first_moment, *second_moment, *best, *average;
 } CheckpointTensor;
 
 /* `fingerprint` is any text that says what the run is (model, settings, data, recipe); loading with another one is

@@ -27,6 +27,7 @@ typedef struct Run {
   float *x, *y;        /* a batch */
   int64_t *order;      /* the windows of this epoch, shuffled */
   float *best_parameters, *best_states;
+  float *average; /* of the parameters; NULL where the recipe has none */
   CheckpointTensor *tensors, *tensors_with_best;
   size_t tensor_count;
   char *checkpoint_path, *weights_path, *metrics_path, *picture_path;
@@ -67,6 +68,17 @@ static char *path_in(const char *folder, const char *name) {
   return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
 }
 
+/* Memory for the running average, which checkpoints then hold too. */
+static bool allocate_average(Run *run) {
+  if (run->recipe->average == 0) return true;
+  const WeightBlock *parameters = &run->forecast->model->parameters;
+  run->average = memory_allocate_aligned((size_t)parameters->size + 16, sizeof(float));
+  for (uint32_t k = 0; run->average && k < parameters->count; k++) {
+    run->tensors[k].average = run->tensors_with_best[k].average = run->average + parameters->offset[k];
+  }
+  return run->average != NULL;
+}
+
 static simba_status allocate_run(Run *run, simba_error *error) {
   const Forecast *forecast = run->forecast;
   simba_model *model = forecast->model;
@@ -86,7 +98,8 @@ static simba_status allocate_run(Run *run, simba_error *error) {
   run->tensors_with_best =
       model_checkpoint_tensors(model, run->trainer, run->best_parameters, run->best_states, &run->tensor_count);
   bool all = run->checkpoint_path && run->weights_path && run->metrics_path && run->picture_path && run->x && run->y &&
-             run->order && run->best_parameters && run->best_states && run->tensors && run->tensors_with_best;
+             run->order && run->best_parameters && run->best_states && run->tensors && run->tensors_with_best &&
+             allocate_average(run);
   return all ? SIMBA_OK : error_set_memory(error, "training");
 }
 
@@ -97,6 +110,7 @@ static void release_run(Run *run) {
   free(run->order);
   free(run->best_parameters);
   free(run->best_states);
+  free(run->average);
   free(run->tensors);
   free(run->tensors_with_best);
   free(run->checkpoint_path);
@@ -149,6 +163,10 @@ static simba_status begin_run(Run *run, simba_error *error) {
   }
   run->progress =
       (Progress){.seed = run->forecast->seed, .schedule = run->trainer->schedule, .best = INFINITY, .best_epoch = -1};
+  if (run->average) {
+    const WeightBlock *parameters = &run->forecast->model->parameters;
+    memcpy(run->average, parameters->values, (size_t)parameters->size * sizeof(float));
+  }
   status = metrics_cut(run->metrics_path, -1, error); /* what an older run may have left */
   return status == SIMBA_OK ? save_checkpoint(run, error) : status;
 }
@@ -197,6 +215,26 @@ static simba_status log_step(Run *run, float loss, simba_error *error) {
   return metrics_append(run->metrics_path, &line, error);
 }
 
+/* average += (1 - d) (parameters - average). The decay d begins low, so that the start is soon forgotten. */
+static void update_average(Run *run) {
+  if (!run->average) return;
+  const WeightBlock *parameters = &run->forecast->model->parameters;
+  double step = (double)run->progress.step;
+  float share = (float)(1 - fmin(run->recipe->average, (1 + step) / (10 + step)));
+  for (int64_t i = 0; i < parameters->size; i++) run->average[i] += share * (parameters->values[i] - run->average[i]);
+}
+
+/* Puts the average in the place of the parameters, or back. */
+static void exchange_average(Run *run) {
+  simba_model *model = run->forecast->model;
+  for (int64_t i = 0; run->average && i < model->parameters.size; i++) {
+    float value = model->parameters.values[i];
+    model->parameters.values[i] = run->average[i];
+    run->average[i] = value;
+  }
+  model->prepared = false;
+}
+
 static simba_status train_step(Run *run, simba_error *error) {
   Progress *progress = &run->progress;
   int64_t begin = progress->step_in_epoch * run->batch;
@@ -209,6 +247,7 @@ static simba_status train_step(Run *run, simba_error *error) {
   if (status != SIMBA_OK) return error_set(error, status, "%s", simba_trainer_message(run->trainer));
   progress->step++;
   progress->step_in_epoch++;
+  update_average(run);
   progress->loss_sum += (double)loss * (double)count;
   progress->sample_count += count;
   status = log_step(run, loss, error);
@@ -239,7 +278,8 @@ static simba_status log_epoch(Run *run, const SplitScore *score, double training
 
 static void keep_best(Run *run) {
   const simba_model *model = run->forecast->model;
-  memcpy(run->best_parameters, model->parameters.values, (size_t)model->parameters.size * sizeof(float));
+  const float *parameters = run->average ? run->average : model->parameters.values;
+  memcpy(run->best_parameters, parameters, (size_t)model->parameters.size * sizeof(float));
   memcpy(run->best_states, model->states.values, (size_t)model->states.size * sizeof(float));
 }
 
@@ -250,8 +290,10 @@ static simba_status end_epoch(Run *run, SplitScore *out_best, simba_error *error
   SplitScore score;
   TrainingEvent validating = event_of(run, TRAINING_VALIDATING);
   tell(run, &validating);
+  exchange_average(run);
   simba_status status = forecast_score(run->forecast, run->trainer, SPLIT_VALIDATION, run->batch, validation_progress,
                                        run, &score, error);
+  exchange_average(run);
   if (status == SIMBA_INTERRUPTED) return stopped(run, error);
   if (status != SIMBA_OK) return status;
   TrainingEvent event = event_of(run, TRAINING_EPOCH);

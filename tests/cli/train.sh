@@ -4,7 +4,7 @@
 
 model=$SOURCE/examples/forecaster.simba
 { head -n 1 "$SOURCE/examples/data/seattle-hourly.csv"; sed -n '2,601p' "$SOURCE/examples/data/seattle-hourly.csv"; } >series.csv
-small=(--set lookback=24 --set horizon=8 --set d_model=16 --set depth=1 --set d_state=4 --set recipe.batch=16)
+small=(--set lookback=24 --set horizon=8 --set d_model=16 --set depth=1 --set d_state=4 --set recipe.batch=16 --set recipe.average=0.9)
 train() { # DIR [OPTION...]
   local to=$1
   shift

@@ -82,9 +82,10 @@ static const char *recipe_word(Arena *arena, const char *type, int number) {
 }
 
 static const char *recipe_type(Arena *arena, const char *type) {
-  static const char *const names[][2] = {{"INTEGER", "whole, 0 or more"}, {"COUNT", "whole, 1 or more"},
-                                         {"REAL", "0 or more"},           {"INPUT", "an input"},
-                                         {"TARGET", "a target"},          {"PARAMETER", "a static parameter"}};
+  static const char *const names[][2] = {
+      {"INTEGER", "whole, 0 or more"},    {"COUNT", "whole, 1 or more"}, {"REAL", "0 or more"},
+      {"FRACTION", "0 or more, below 1"}, {"INPUT", "an input"},         {"TARGET", "a target"},
+      {"PARAMETER", "a static parameter"}};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (!strcmp(type, names[i][0])) return names[i][1];
   return recipe_words(arena, type);
