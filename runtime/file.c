@@ -16,6 +16,8 @@ static simba_status read_stream(FILE *stream, const char *path, char **out_bytes
   struct stat status;
   if (fstat(fileno(stream), &status)) return error_set_system(error, path, "read", errno);
   if (S_ISDIR(status.st_mode)) return error_set_system(error, path, "read", EISDIR);
+  if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) /* may have no end, as /dev/zero */
+    return error_set(error, SIMBA_IO_ERROR, "%s: cannot read: a device, not a file", path);
   /* The size is a first guess only: pipes have none, and a file may grow while it is read. */
   size_t capacity = S_ISREG(status.st_mode) && status.st_size > 0 ? (size_t)status.st_size + 2 : 65536, size = 0;
   char *bytes = memory_allocate(capacity, 1);
@@ -53,7 +55,8 @@ simba_status file_read(const char *path, char **out_bytes, size_t *out_size, sim
 
 struct AtomicFile {
   int descriptor;
-  char *path, *temporary;
+  char *path,
+      *temporary; /* temporary: NULL where `path` is no file but a device or a pipe, which is written as it is */
 };
 
 static void atomic_file_free(AtomicFile *file) {
@@ -89,18 +92,30 @@ static int open_locked(const char *path, int *out_descriptor) {
   }
 }
 
+/* A rename over a device or a pipe (/dev/stdout, /dev/null) would put a file in its place. */
+static bool is_special(const char *path) {
+  struct stat status;
+  return stat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode);
+}
+
+static int open_special(const char *path, int *out_descriptor) {
+  *out_descriptor = open(path, O_WRONLY | O_CLOEXEC);
+  return *out_descriptor < 0 ? errno : 0;
+}
+
 simba_status atomic_file_open(const char *path, AtomicFile **out_file, simba_error *error) {
   AtomicFile *file = calloc(1, sizeof *file);
   if (!file) return error_set_memory(error, path);
+  bool special = is_special(path);
   file->descriptor = -1;
   file->path = text_copy(path);
-  file->temporary = memory_allocate(strlen(path) + sizeof ".tmp", 1);
-  if (!file->path || !file->temporary) {
+  file->temporary = special ? NULL : memory_allocate(strlen(path) + sizeof ".tmp", 1);
+  if (!file->path || (!special && !file->temporary)) {
     atomic_file_free(file);
     return error_set_memory(error, path);
   }
-  sprintf(file->temporary, "%s.tmp", path);
-  int failure = open_locked(file->temporary, &file->descriptor);
+  if (!special) sprintf(file->temporary, "%s.tmp", path);
+  int failure = special ? open_special(path, &file->descriptor) : open_locked(file->temporary, &file->descriptor);
   if (failure) {
     atomic_file_free(file);
     if (failure == EBUSY)
@@ -141,6 +156,10 @@ static int sync_folder(const char *path) {
 }
 
 simba_status atomic_file_commit(AtomicFile *file, simba_error *error) {
+  if (!file->temporary) {
+    atomic_file_free(file);
+    return SIMBA_OK;
+  }
   int failure = 0;
   if (fsync(file->descriptor) && errno != EINVAL) failure = errno;
   if (!failure && rename(file->temporary, file->path)) failure = errno;
@@ -157,7 +176,7 @@ simba_status atomic_file_commit(AtomicFile *file, simba_error *error) {
 
 void atomic_file_abandon(AtomicFile *file) {
   if (!file) return;
-  unlink(file->temporary);
+  if (file->temporary) unlink(file->temporary);
   atomic_file_free(file);
 }
 
@@ -190,4 +209,20 @@ simba_status folder_create(const char *path, simba_error *error) {
   if (!failure && stat(path, &status)) failure = errno;
   if (!failure && !S_ISDIR(status.st_mode)) failure = ENOTDIR;
   return failure ? error_set_system(error, path, "create the folder", failure) : SIMBA_OK;
+}
+
+simba_status folder_lock(const char *path, int *out_lock, simba_error *error) {
+  int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return error_set_system(error, path, "open the folder", errno);
+  /* A file system that knows no locks is no reason to refuse work. */
+  if (flock(descriptor, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
+    close(descriptor);
+    return error_set(error, SIMBA_IO_ERROR, "%s: another process is working in this folder", path);
+  }
+  *out_lock = descriptor;
+  return SIMBA_OK;
+}
+
+void folder_unlock(int lock) {
+  if (lock >= 0) close(lock);
 }

@@ -89,15 +89,15 @@ static void read_name(Parser *parser, const char *text, size_t length) {
 static void end_header(Parser *parser) {
   const Series *series = parser->series;
   parser->columns = series->channels;
-  bool numbers = series->channels > 0;
+  bool values = series->channels > 0; /* a row of values: numbers, perhaps behind a date */
   double value;
   for (int64_t i = 0; i < series->channels; i++)
-    numbers = numbers && number_parse(series->channel[i], strlen(series->channel[i]), &value);
-  if (numbers) {
+    values = values && (number_parse(series->channel[i], strlen(series->channel[i]), &value) ||
+                        (i == 0 && is_date(series->channel[i])));
+  if (values) {
     char found[200], text[EXCERPT_SIZE];
     excerpt(series->channel[0], strlen(series->channel[0]), text);
-    snprintf(found, sizeof found, "found the number '%s' in the header: the first row must hold the channels' names",
-             text);
+    snprintf(found, sizeof found, "found '%s' in the header: the first row must hold the channels' names", text);
     fail(parser, 1, 1, found);
   }
 }
