@@ -194,8 +194,19 @@ void declare_given(Elaborator *elaborator, const Statement *statement) {
   scope_bind_tensor(elaborator, elaborator->scope, name, value_tensor(elaborator, statement->span, &tensor));
 }
 
+static bool metric_fits(Elaborator *elaborator, const Statement *statement) {
+  uint32_t metrics = 0;
+  for (uint32_t i = 0; i < elaborator->graph->output_count; i++)
+    metrics += elaborator->graph->output[i].kind == OUTPUT_METRIC;
+  if (metrics < MODEL_MAX_METRICS) return true;
+  REPORT(elaborator, DIAG_LIMIT, statement->span,
+         arena_format(elaborator->arena, "a model has at most %d metrics", MODEL_MAX_METRICS));
+  return false;
+}
+
 static bool output_is_new(Elaborator *elaborator, OutputKind kind, const Statement *statement, const char *path) {
   const Graph *graph = elaborator->graph;
+  if (kind == OUTPUT_METRIC && !metric_fits(elaborator, statement)) return false;
   for (uint32_t i = 0; i < graph->output_count; i++) {
     const Output *other = &graph->output[i];
     if (other->kind == OUTPUT_STATE) continue;

@@ -21,6 +21,8 @@ FrontendFile *frontend_parse_file(Arena *arena, Diagnostics *diagnostics, const 
 /* The syntax tree of the file itself (`simbac dump --stage ast`): indented text or DOT. */
 void frontend_print_ast(const FrontendFile *file, bool dot, Text *out);
 
+enum { MODEL_MAX_METRICS = 16 };
+
 typedef struct FrontendSetting {
   const char *name, *value; /* --set NAME=VALUE; NAME may be recipe.KEY */
 } FrontendSetting;

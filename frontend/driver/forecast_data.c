@@ -148,8 +148,7 @@ simba_status forecast_score(Forecast *forecast, simba_trainer *trainer, SeriesSp
   int64_t *windows = memory_allocate((size_t)batch, sizeof *windows);
   simba_status status = x && windows ? SIMBA_OK : error_set_memory(error, "a batch");
   SplitScore score = {.metric_count = trainer->metric_count, .windows = total};
-  if (score.metric_count > CHECKPOINT_MAX_METRICS) score.metric_count = CHECKPOINT_MAX_METRICS;
-  float metrics[64];
+  float metrics[MODEL_MAX_METRICS];
   for (int64_t done = 0; status == SIMBA_OK && done < total;) {
     int64_t count = total - done < batch ? total - done : batch;
     for (int64_t k = 0; k < count; k++) windows[k] = done + k;

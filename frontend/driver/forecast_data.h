@@ -30,7 +30,7 @@ void forecast_close(Forecast *forecast);
 
 typedef struct SplitScore {
   double loss;
-  double metric[CHECKPOINT_MAX_METRICS];
+  double metric[MODEL_MAX_METRICS];
   uint32_t metric_count;
   int64_t windows;
 } SplitScore;
