@@ -106,6 +106,16 @@ static CompilerOptions copy_options(Arena *arena, const CompilerOptions *from) {
   return options;
 }
 
+/* Names of passes, before any of them is asked for. */
+static simba_status check_passes(Compiler *compiler, simba_error *error) {
+  const CompilerOptions *from = &compiler->options;
+  PipelineOptions options = {
+      .only = from->only, .only_count = from->only_count, .skip = from->skip, .skip_count = from->skip_count};
+  const char *message;
+  if (pipeline_check(&options, compiler->arena, &message)) return SIMBA_OK;
+  return error_set(error, SIMBA_INVALID_ARGUMENT, "%s", message);
+}
+
 static simba_status open_compiler(const char *path, const char *text, size_t length, const CompilerOptions *options,
                                   Compiler **out_compiler, simba_error *error) {
   static const CompilerOptions nothing;
@@ -118,8 +128,10 @@ static simba_status open_compiler(const char *path, const char *text, size_t len
   compiler->options = copy_options(arena, options ? options : &nothing);
   compiler->path = arena_text(arena, path, strlen(path));
   compiler->explain = text_begin(arena);
-  guard_leave(&guard);
   *out_compiler = compiler; /* also where it fails: the diagnostics are in it */
+  simba_status status = check_passes(compiler, error);
+  guard_leave(&guard);
+  if (status != SIMBA_OK) return status;
   return open_file(compiler, text, length, error);
 }
 
@@ -223,11 +235,6 @@ simba_status compiler_graph(Compiler *compiler, const StepRequest *request, cons
                              .dump_user = from->dump_user,
                              .explain = from->explain ? &compiler->explain : NULL,
                              .differentiate = request->differentiate};
-  const char *message;
-  if (!pipeline_check(&options, compiler->arena, &message)) {
-    guard_leave(&guard);
-    return error_set(error, SIMBA_INVALID_ARGUMENT, "%s", message);
-  }
   report = pipeline_report_create(compiler->arena);
   *out_graph = pipeline_run(select_outputs(compiler, model->graph, request), compiler->arena, &options, report);
   for (uint32_t k = 0; k < pipeline_length(); k++) {
