@@ -255,11 +255,38 @@ static simba_status tensors_read(const TensorFile *file, const SlotList *list, s
   return SIMBA_OK;
 }
 
+/* The word at `text`, which is moved behind it and the space that follows. */
+static const char *next_word(const char **text, size_t *out_length) {
+  const char *word = *text;
+  *out_length = strcspn(word, " ");
+  *text = word + *out_length + (word[*out_length] == ' ');
+  return word;
+}
+
+/* The names in `expected` whose values `found` does not have at the same place. */
+static void list_differences(const char *found, const char *expected, char *out, size_t size) {
+  size_t used = 0;
+  out[0] = 0;
+  while (*expected && used < size) {
+    size_t name_length, value_length, found_length;
+    const char *name = next_word(&expected, &name_length), *value = next_word(&expected, &value_length);
+    next_word(&found, &found_length);
+    const char *there = next_word(&found, &found_length);
+    if (found_length == value_length && memcmp(value, there, value_length) == 0) continue;
+    used += (size_t)snprintf(out + used, size - used, "%s%.*s", used ? ", " : "", (int)name_length, name);
+  }
+}
+
 static simba_status check_fingerprint(const TensorFile *file, const char *expected, simba_error *error) {
   const char *found = tensor_file_metadata(file, "fingerprint");
   if (found && strcmp(found, expected) == 0) return SIMBA_OK;
-  return error_set(error, SIMBA_DATA_ERROR, "%s: a checkpoint of another run: '%.300s', expected '%.300s'", file->path,
-                   found ? found : "", expected);
+  char differences[200];
+  list_differences(found ? found : "", expected, differences, sizeof differences);
+  return error_set(
+      error, SIMBA_DATA_ERROR,
+      "%s: a checkpoint of another run (what differs: %s): resume it as it was begun, or begin a new run in "
+      "another folder",
+      file->path, differences);
 }
 
 simba_status checkpoint_load(const char *path, const char *fingerprint, const CheckpointTensor *tensors, size_t count,

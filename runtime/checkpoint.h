@@ -37,8 +37,8 @@ typedef struct CheckpointTensor {
   float *value, *first_moment, *second_moment, *best, *average;
 } CheckpointTensor;
 
-/* `fingerprint` is any text that says what the run is (model, settings, data, recipe); loading with another one is
- * SIMBA_DATA_ERROR. */
+/* `fingerprint` says what the run is, as "name value name value ..." (model, data, recipe); loading with another one is
+ * SIMBA_DATA_ERROR, with a message that has the names of what differs. */
 simba_status checkpoint_save(const char *path, const char *fingerprint, const CheckpointTensor *tensors, size_t count,
                              const Progress *progress, simba_error *error);
 /* All or nothing: on an error neither tensors nor progress have changed. */

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 static const double CHECKPOINT_SECONDS = 30;
-enum { LOSS_LINES_PER_EPOCH = 40, FINGERPRINT_SIZE = 160 };
+enum { LOSS_LINES_PER_EPOCH = 40, FINGERPRINT_SIZE = 200 };
 
 typedef struct Run {
   const TrainingOptions *options;
@@ -32,6 +32,7 @@ typedef struct Run {
   size_t tensor_count;
   char *checkpoint_path, *weights_path, *metrics_path, *picture_path;
   char fingerprint[FINGERPRINT_SIZE];
+  int lock; /* of the folder: two runs in one would mix their files; -1 before it is held */
 } Run;
 
 /* ---- What a run is ---- */
@@ -43,7 +44,9 @@ static void make_fingerprint(Run *run) {
   uint64_t of_model = fingerprint_model(run->forecast->compiler, model);
   uint64_t of_data = fingerprint_bytes(FINGERPRINT_START, series->values,
                                        (size_t)(series->rows * series->channels) * sizeof *series->values);
-  uint64_t of_recipe = fingerprint_bytes(FINGERPRINT_START, &run->epochs, sizeof run->epochs);
+  uint64_t of_freeze = FINGERPRINT_START;
+  for (size_t k = 0; k < run->options->freeze_count; k++)
+    of_freeze = fingerprint_text(of_freeze, run->options->freeze[k]);
   const double numbers[] = {run->recipe->lr,
                             run->recipe->beta1,
                             run->recipe->beta2,
@@ -57,10 +60,11 @@ static void make_fingerprint(Run *run) {
                             (double)run->recipe->batch,
                             run->recipe->clip,
                             (double)run->recipe->patience};
-  of_recipe = fingerprint_bytes(of_recipe, numbers, sizeof numbers);
-  snprintf(run->fingerprint, sizeof run->fingerprint, "model %016llx data %016llx recipe %016llx seed %llu",
+  uint64_t of_recipe = fingerprint_bytes(FINGERPRINT_START, numbers, sizeof numbers);
+  snprintf(run->fingerprint, sizeof run->fingerprint,
+           "model %016llx data %016llx recipe %016llx epochs %lld freeze %016llx seed %llu",
            (unsigned long long)of_model, (unsigned long long)of_data, (unsigned long long)of_recipe,
-           (unsigned long long)run->forecast->seed);
+           (long long)run->epochs, (unsigned long long)of_freeze, (unsigned long long)run->forecast->seed);
 }
 
 static char *path_in(const char *folder, const char *name) {
@@ -104,6 +108,7 @@ static simba_status allocate_run(Run *run, simba_error *error) {
 }
 
 static void release_run(Run *run) {
+  folder_unlock(run->lock);
   simba_trainer_destroy(run->trainer);
   free(run->x);
   free(run->y);
@@ -148,18 +153,23 @@ static simba_status resume_run(Run *run, simba_error *error) {
   return status;
 }
 
+static simba_status load_initial_weights(Run *run, simba_error *error) {
+  if (!run->options->initial_weights || run->options->resume) return SIMBA_OK;
+  simba_status status = simba_model_load_weights(run->forecast->model, run->options->initial_weights);
+  return status == SIMBA_OK ? status : error_set(error, status, "%s", simba_model_message(run->forecast->model));
+}
+
+/* The folder is made last, so that a run that cannot begin leaves none. */
 static simba_status begin_run(Run *run, simba_error *error) {
-  simba_status status = folder_create(run->options->folder, error);
+  simba_status status = load_initial_weights(run, error);
+  if (status == SIMBA_OK && !run->options->resume) status = folder_create(run->options->folder, error);
+  if (status == SIMBA_OK) status = folder_lock(run->options->folder, &run->lock, error);
   if (status != SIMBA_OK) return status;
   if (run->options->resume) return resume_run(run, error);
   if (access(run->checkpoint_path, F_OK) == 0) {
     return error_set(error, SIMBA_INVALID_ARGUMENT,
                      "%s holds a run already: --resume continues it, another --out begins a new one",
                      run->options->folder);
-  }
-  if (run->options->initial_weights) {
-    status = simba_model_load_weights(run->forecast->model, run->options->initial_weights);
-    if (status != SIMBA_OK) return error_set(error, status, "%s", simba_model_message(run->forecast->model));
   }
   run->progress =
       (Progress){.seed = run->forecast->seed, .schedule = run->trainer->schedule, .best = INFINITY, .best_epoch = -1};
@@ -241,9 +251,9 @@ static simba_status train_step(Run *run, simba_error *error) {
   int64_t count = run->windows - begin < run->batch ? run->windows - begin : run->batch;
   series_gather(run->forecast->series, SPLIT_TRAIN, run->order + begin, count, run->x, run->y);
   const float *inputs[] = {run->x}, *targets[] = {run->y};
-  float loss, metrics[64];
+  float loss;
   simba_status status = simba_trainer_set_rate(run->trainer, rate_at(run));
-  if (status == SIMBA_OK) status = simba_trainer_step(run->trainer, count, inputs, targets, &loss, metrics);
+  if (status == SIMBA_OK) status = simba_trainer_step(run->trainer, count, inputs, targets, &loss, NULL);
   if (status != SIMBA_OK) return error_set(error, status, "%s", simba_trainer_message(run->trainer));
   progress->step++;
   progress->step_in_epoch++;
@@ -296,6 +306,11 @@ static simba_status end_epoch(Run *run, SplitScore *out_best, simba_error *error
   exchange_average(run);
   if (status == SIMBA_INTERRUPTED) return stopped(run, error);
   if (status != SIMBA_OK) return status;
+  if (!isfinite(score.loss)) {
+    return error_set(error, SIMBA_NOT_FINITE,
+                     "epoch %lld: the loss over the validation windows is not finite; the training loss was %g",
+                     (long long)progress->epoch + 1, validating.loss);
+  }
   TrainingEvent event = event_of(run, TRAINING_EPOCH);
   event.validation = &score;
   event.best = score.loss < progress->best;
@@ -439,7 +454,7 @@ simba_status training_run(const TrainingOptions *options, Forecast *out_forecast
   *out_result = (TrainingResult){.best_epoch = -1};
   simba_status status = forecast_open(&forecast_options, out_forecast, error);
   if (status != SIMBA_OK) return status;
-  Run run = {.options = options, .forecast = out_forecast};
+  Run run = {.options = options, .forecast = out_forecast, .lock = -1};
   status = prepare_run(&run, error);
   if (status == SIMBA_OK) status = run_all(&run, out_result, error);
   release_run(&run);

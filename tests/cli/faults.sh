@@ -12,6 +12,12 @@ expect 3 train --data series.csv --out nan --set recipe.lr=1e30
 says "first bad tensor"
 [ -s nan/checkpoint.safetensors ] || fail "the checkpoint is gone"
 
+# Data that a float32 squared cannot hold, in the validation split alone.
+sed '300s/,[^,]*$/,1e30/' series.csv >burst.csv
+expect 3 train --data burst.csv --out burst
+says "epoch 1"
+[ -s burst/checkpoint.safetensors ] || fail "the checkpoint is gone"
+
 # Folders and files that cannot be written.
 touch plain
 expect 3 train --data series.csv --out plain/run
@@ -36,6 +42,26 @@ head -n 20 series.csv >bad.csv; bad "window"
 : >bad.csv; bad "bad.csv"
 expect 3 train --data absent.csv --out never
 says "absent.csv"
+expect 3 train --data /dev/zero --out never
+says "a device"
+expect 1 train --data series.csv --out never --init series.csv
+expect 3 train --data series.csv --out never --resume
+[ ! -e never ] || fail "a run that cannot begin made a folder"
+expect 1 "$SIMBAC" check "$model" --no-pass simplfy
+says "simplify"
+
+# A device that is written to stays one.
+expect 0 "$SIMBAC" dump "$model" "${small[@]}" -o /dev/null
+[ -c /dev/null ] || fail "/dev/null is no device any more"
+
+# A run is gone on with as it was begun, by one process at a time.
+expect 0 train --data series.csv --out run
+expect 1 train --data series.csv --out run --resume --freeze 'embed.*'
+says "what differs: freeze"
+expect 1 train --data series.csv --out run --resume --set recipe.lr=0.1 --seed 7
+says "what differs: recipe, seed"
+expect 3 flock run "$SIMBAC" train "$model" "${small[@]}" --epochs 1 --data series.csv --out run --resume
+says "another process"
 
 # CRLF and a byte-order mark change nothing.
 expect 0 train --data series.csv --out unix

@@ -151,7 +151,12 @@ START_TEST(refused_as_a_whole) {
   char path[128];
   Run *saved = run_create(1), *shape = run_create(1);
   ck_assert_int_eq(save(in_folder("refused", path), saved), SIMBA_OK);
-  check_refused(path, "model b", saved->tensor, 2, "a checkpoint of another run: 'model a', expected 'model b'");
+  check_refused(path, "model b", saved->tensor, 2,
+                "a checkpoint of another run (what differs: model): resume it as it was begun, or begin a new run in "
+                "another folder");
+  check_refused(path, "model a seed 3", saved->tensor, 2,
+                "a checkpoint of another run (what differs: seed): resume it as it was begun, or begin a new run in "
+                "another folder");
   check_refused(path, "model a", saved->tensor, 1, "tensor 'buf.running' is not one of this model");
   shape->tensor[1].shape[0] = 2;
   check_refused(path, "model a", shape->tensor, 2, "tensor 'buf.running' is F32 [3]: expected F32 [2]");
