@@ -27,7 +27,9 @@ static void ask_to_stop(int signal) {
 }
 
 static const struct argp_option train_options[] = {
-    {"data", KEY_DATA, "SERIES.csv", 0, "The series: a header, one column a channel, a date column is skipped (default: the built-in seattle-hourly.csv)", 1},
+    {"data", KEY_DATA, "SERIES.csv", 0,
+     "The series: a header, one column a channel, a date column is skipped (default: the built-in seattle-hourly.csv)",
+     1},
     {"out", KEY_OUT, "DIR", 0, "Where checkpoint, best weights, metrics and pictures go", 1},
     {"resume", KEY_RESUME, 0, 0, "Continue the run in DIR; the bits are those of a run that was never interrupted", 1},
     {"epochs", KEY_EPOCHS, "N", 0, "In place of the recipe's", 1},
@@ -191,6 +193,11 @@ static int train_model(TrainOptions *options) {
     code = EXIT_STOPPED;
   } else {
     code = report_failure(status, &error);
+    if (status == SIMBA_IO_ERROR && result.steps > 0) {
+      fprintf(stderr,
+              "what was done up to the last checkpoint is kept in %s; to go on: the same command with --resume\n",
+              run->folder);
+    }
   }
   forecast_close(&forecast);
   return code;

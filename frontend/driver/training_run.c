@@ -59,6 +59,7 @@ static void make_fingerprint(Run *run) {
                             (double)run->recipe->schedule_each,
                             (double)run->recipe->batch,
                             run->recipe->clip,
+                            run->recipe->average,
                             (double)run->recipe->patience};
   uint64_t of_recipe = fingerprint_bytes(FINGERPRINT_START, numbers, sizeof numbers);
   snprintf(run->fingerprint, sizeof run->fingerprint,

@@ -54,6 +54,17 @@ says "simplify"
 expect 0 "$SIMBAC" dump "$model" "${small[@]}" -o /dev/null
 [ -c /dev/null ] || fail "/dev/null is no device any more"
 
+# A disk that fills while training runs: what is saved stays, and the run goes on from it.
+long() { "$SIMBAC" train "$model" "${small[@]}" --set recipe.batch=4 --epochs 12 --data series.csv "$@"; }
+expect 0 long --out whole
+size=$(stat -c %s whole/checkpoint.safetensors)
+code=0
+(ulimit -f $(((size + 1023) / 1024)) && long --out full >out 2>err) || code=$?
+[ "$code" = 3 ] || fail "a disk that fills gives exit code $code: $(cat err)"
+says "the same command with --resume"
+expect 0 long --out full --resume
+same full/weights.safetensors whole/weights.safetensors
+
 # A run is gone on with as it was begun, by one process at a time.
 expect 0 train --data series.csv --out run
 expect 1 train --data series.csv --out run --resume --freeze 'embed.*'
