@@ -61,6 +61,14 @@ static NodeId emit_dft(Elaborator *elaborator, Span span, NodeId x, const Attrib
   return emit(elaborator, span, OP_DFT, &x, 1, attribute);
 }
 
+static bool transform_fits(Elaborator *elaborator, Span span, int64_t extent) {
+  if (extent <= MAX_TRANSFORM) return true;
+  REPORT(
+      elaborator, DIAG_LIMIT, span,
+      arena_format(elaborator->arena, "a transform along %lld elements: at most %d", (long long)extent, MAX_TRANSFORM));
+  return false;
+}
+
 static Value transform(Elaborator *elaborator, const BuiltinCall *call, bool inverse) {
   const BuiltinArgument *over = &call->argument[1];
   FourierNorm norm = call->argument[2].norm;
@@ -70,7 +78,8 @@ static Value transform(Elaborator *elaborator, const BuiltinCall *call, bool inv
   double elements = 1;
   for (uint32_t i = 0; i < over->axis_count; i++) {
     int32_t place = tensor_need_constant_axis(elaborator, &result, over->axis[i], over->span);
-    if (place < 0) return value_poison(call->span);
+    if (place < 0 || !transform_fits(elaborator, over->span, result.axis[place].extent.factor))
+      return value_poison(call->span);
     elements *= (double)result.axis[place].extent.factor;
   }
   if (!builtin_axes(elaborator, &result, over, axes, &count)) return value_poison(call->span);

@@ -111,6 +111,7 @@ enum {
   MAX_INSTANCES = 20000,
   MAX_STEPS = 1000000,
   MAX_NODES = 1000000,
+  MAX_TRANSFORM = 4096, /* the table of cosines and sines has the square of it */
   MAX_LOOP = 10000
 };
 
