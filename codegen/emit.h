@@ -98,7 +98,7 @@ void emit_store_first(Emitter *e, LLVMValueRef value, LLVMValueRef pointer, LLVM
 LLVMValueRef emit_alloca(Emitter *e, LLVMTypeRef type, uint64_t count, unsigned alignment); /* in the entry block */
 
 /* --- loops --------------------------------------------------------------------------------------------------- */
-enum { LOOP_MAX_CARRIED = 64 };
+enum { LOOP_MAX_CARRIED = 256 };
 
 /* for (index = begin; index < end; index += step). After loop_begin the builder is in the body; carried values must be
  * added before anything else is emitted there. carried[k] is the value at the start of an iteration and, after

@@ -214,9 +214,18 @@ static void take_sums(const Scan *scan, StateLoop *state_loop, const Loop *loop)
       *(partial_sum(scan, state_loop, q, 0, 0) + k) = loop->carried[number++];
 }
 
+/* Partial sums hide the latency of additions as long as they have registers; many sums hide each other's. */
+static int choose_partials(const Scan *scan, int level) {
+  const ScanPlan *plan = scan->plan;
+  int sums = 0, partials = plan->unroll < SCAN_MAX_PARTIALS ? plan->unroll : SCAN_MAX_PARTIALS;
+  for (uint32_t q = 0; q < plan->kernel->reduction_count; q++) sums += is_state_sum(scan, q, level);
+  while (partials > 1 && sums * partials * plan->vectors > scan->e->session->target.registers) partials--;
+  return partials;
+}
+
 static void begin_sums(const Scan *scan, StateLoop *loop) {
   const ScanPlan *plan = scan->plan;
-  loop->partials = plan->unroll < SCAN_MAX_PARTIALS ? plan->unroll : SCAN_MAX_PARTIALS;
+  loop->partials = choose_partials(scan, loop->level);
   loop->partial = ARENA_ARRAY(scan->e->session->arena, LLVMValueRef,
                               plan->kernel->reduction_count * (uint32_t)(loop->partials * plan->vectors) + 1);
   for (uint32_t q = 0; q < plan->kernel->reduction_count; q++)

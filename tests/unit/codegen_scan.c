@@ -256,6 +256,26 @@ START_TEST(joined_scans) {
 }
 END_TEST
 
+/* More sums over the states than there are registers for: h, h decay, h decay^2, ... */
+START_TEST(many_sums) {
+  enum { SUMS = 17 };
+  Arena *arena = arena_create();
+  KernelBench *bench = bench_create(arena);
+  Builder b = begin(bench, (ScanShape){{1, 1}, 21, 3, 9, false, false, false, false});
+  uint32_t decay = load(&b, ALL, false), input = load(&b, ALL, false);
+  uint32_t r = add_recurrence(&b, (Recurrence){decay, input, EXPR_NO_INITIAL, false, false});
+  uint32_t term = read_state(&b, EXPR_STATE, r), total = sum_states(&b, term);
+  for (int k = 1; k < SUMS; k++) {
+    term = times(&b, term, decay);
+    total = op(&b, OP_ADD, total, sum_states(&b, term));
+  }
+  store(&b, total, HAS_BATCH | HAS_LANE | HAS_TIME);
+  finish(&b);
+  run_and_check(bench, _i);
+  arena_destroy(arena);
+}
+END_TEST
+
 START_TEST(division_of_items_does_not_show) {
   Arena *arena = arena_create();
   KernelBench *bench = bench_create(arena);
@@ -320,6 +340,7 @@ int main(void) {
   tcase_add_loop_test(test_case, plain_scan, 0, WIDTHS);
   tcase_add_loop_test(test_case, backward_shapes, 0, WIDTHS);
   tcase_add_loop_test(test_case, joined_scans, 0, WIDTHS);
+  tcase_add_loop_test(test_case, many_sums, 0, WIDTHS);
   tcase_add_loop_test(test_case, division_of_items_does_not_show, 0, WIDTHS);
   tcase_add_loop_test(test_case, one_token_at_a_time, 0, WIDTHS);
   suite_add_tcase(suite, test_case);
