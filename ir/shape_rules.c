@@ -184,7 +184,7 @@ static const char *shape_rule_window(const RuleContext *context, Shape *out) {
   const Shape *x = context->operand[0];
   TRY(check_constant_axis(context, axis));
   int64_t extent = x->dim[axis].factor;
-  REQUIRE(size >= 1 && size <= extent && stride >= 1,
+  REQUIRE(size >= 1 && size <= extent && stride >= 1 && stride <= LARGEST_COUNT,
           "no window of size %" PRId64 " and stride %" PRId64 " in %" PRId64, size, stride, extent);
   REQUIRE(x->rank < SHAPE_MAX_RANK, "the result would have more than %d axes", SHAPE_MAX_RANK);
   *out = (Shape){.rank = x->rank + 1};
@@ -201,7 +201,7 @@ static const char *shape_rule_unwindow(const RuleContext *context, Shape *out) {
   TRY(check_constant_axis(context, axis + 1));
   const Shape *x = context->operand[0];
   int64_t count = x->dim[axis].factor, size = x->dim[axis + 1].factor;
-  REQUIRE(stride >= 1 && extent >= size && (extent - size) / stride + 1 == count,
+  REQUIRE(stride >= 1 && stride <= LARGEST_COUNT && extent >= size && (extent - size) / stride + 1 == count,
           "%" PRId64 " windows of size %" PRId64 " and stride %" PRId64 " do not come from an axis of %" PRId64, count,
           size, stride, extent);
   *out = *x;

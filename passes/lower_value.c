@@ -41,24 +41,35 @@ static bool lower_view(Builder *builder, NodeId id, const Place *place, uint32_t
   return lower_value(builder, operand, &inner, out_expr);
 }
 
-/* 1 where 0 <= position < extent, for bounds that may fail. */
-static uint32_t inside(Builder *builder, const Position *position, Dim extent) {
+static uint32_t index_expr(Builder *builder, const Position *position) {
   Expr index = {.kind = EXPR_INDEX, .axes = position_axes(position)};
   index.index.constant = position->constant.constant;
   for (int k = 0; k < KERNEL_MAX_AXES; k++) index.index.coefficient[k] = position->coefficient[k];
-  uint32_t at = builder_expr(builder, &index);
-  uint32_t condition = UINT32_MAX;
+  return builder_expr(builder, &index);
+}
+
+/* 1 where the position is below a limit. The distance is compared with 0: f32 keeps its sign, however large it is, and
+ * would not tell large neighbours apart. */
+static uint32_t is_below(Builder *builder, const Position *position, int64_t limit) {
+  Position distance = *position;
+  distance.constant.constant -= limit;
+  return builder_op(builder, OP_LESS, index_expr(builder, &distance), builder_constant(builder, 0), 0);
+}
+
+/* 1 where 0 <= position < extent, for bounds that may fail; UINT32_MAX where none does. */
+static uint32_t inside(Builder *builder, const Position *position, Dim extent) {
+  uint32_t condition = UINT32_MAX, high;
   if (!position_is_from(&builder->space, position, 0)) {
-    condition = builder_op(builder, OP_LESS_EQUAL, builder_constant(builder, 0), at, 0);
+    condition = builder_op(builder, OP_LESS_EQUAL, builder_constant(builder, 0), index_expr(builder, position), 0);
   }
-  bool below = dim_is_constant(extent) && position_is_below(&builder->space, position, extent.factor);
-  if (!below) {
-    uint32_t limit = dim_is_constant(extent) ? builder_constant(builder, (double)extent.factor)
-                                             : builder_expr(builder, &(Expr){.kind = EXPR_EXTENT, .dim = extent});
-    uint32_t high = builder_op(builder, OP_LESS, at, limit, 0);
-    condition = condition == UINT32_MAX ? high : builder_op(builder, OP_MULTIPLY, condition, high, 0);
+  if (dim_is_constant(extent)) {
+    if (position_is_below(&builder->space, position, extent.factor)) return condition;
+    high = is_below(builder, position, extent.factor);
+  } else {
+    uint32_t limit = builder_expr(builder, &(Expr){.kind = EXPR_EXTENT, .dim = extent});
+    high = builder_op(builder, OP_LESS, index_expr(builder, position), limit, 0);
   }
-  return condition;
+  return condition == UINT32_MAX ? high : builder_op(builder, OP_MULTIPLY, condition, high, 0);
 }
 
 bool lower_guarded(Builder *builder, NodeId id, NodeId operand, int64_t axis, Place inner, uint32_t *out_expr) {
@@ -117,18 +128,9 @@ static bool lower_concat(Builder *builder, NodeId id, const Place *place, uint32
     if (!misses) {
       Place inner = *place;
       inner.axis[axis].constant.constant -= start;
-      Position shifted = inner.axis[axis];
       if (!lower_guarded(builder, id, node->operand[k], axis, inner, &value[count])) return false;
-      shifted.constant.constant -= extent.factor; /* inside this part or an earlier one: shifted < 0 */
-      condition[count] = UINT32_MAX;
-      if (!position_is_below(&builder->space, position, end)) {
-        Expr index = {.kind = EXPR_INDEX, .axes = position_axes(position)};
-        index.index.constant = shifted.constant.constant;
-        for (int a = 0; a < KERNEL_MAX_AXES; a++) index.index.coefficient[a] = shifted.coefficient[a];
-        uint32_t at = builder_expr(builder, &index);
-        condition[count] = builder_op(builder, OP_LESS, at, builder_constant(builder, 0), 0);
-      }
-      count++;
+      bool last = position_is_below(&builder->space, position, end);
+      condition[count++] = last ? UINT32_MAX : is_below(builder, position, end); /* in this part or an earlier one */
     }
     start = end;
   }
@@ -173,10 +175,7 @@ static bool lower_index(Builder *builder, NodeId id, const Place *place, uint32_
       return builder_fail(builder, FAILURE_STORE, id, "an index that depends on a symbol");
     }
   }
-  Expr expr = {.kind = EXPR_INDEX, .axes = position_axes(position)};
-  expr.index.constant = position->constant.constant;
-  for (int k = 0; k < KERNEL_MAX_AXES; k++) expr.index.coefficient[k] = position->coefficient[k];
-  *out_expr = builder_expr(builder, &expr);
+  *out_expr = index_expr(builder, position);
   return true;
 }
 

@@ -27,6 +27,7 @@ static NodeId split(Graph *to, const Node *node, NodeId x) {
   int64_t extent = node_integer(node, UNWINDOW_EXTENT), stride = node_integer(node, UNWINDOW_STRIDE);
   const Shape *shape = graph_shape(to, x);
   int64_t count = shape->dim[axis].factor, size = shape->dim[axis + 1].factor;
+  if (count == 1) stride = size; /* a single window has no next one to be far from */
   int64_t pieces = (size + stride - 1) / stride, whole = count;
   if (pieces * stride > size) x = graph_pad(to, x, axis + 1, 0, pieces * stride - size);
   if (pieces > 1) {

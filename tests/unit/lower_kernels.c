@@ -138,6 +138,35 @@ START_TEST(model_computes) {
 }
 END_TEST
 
+/* f32 does not tell an index from its neighbours above 2^24, only on which side of 0 it is. */
+START_TEST(large_indices_are_compared_with_zero) {
+  begin();
+  Graph *graph = graph_create(arena, "large");
+  int64_t half = (INT64_C(1) << 25) + 1;
+  NodeId x = graph_leaf(graph, OP_INPUT, "x", &(Shape){1, {dim_constant(half)}});
+  NodeId y = graph_pad(graph, graph_unary(graph, OP_ABSOLUTE, x), 0, 1, 2);
+  graph_add_output(graph, OUTPUT_VALUE, "y", y, NODE_NONE);
+  const Program *program = build(graph, true);
+  for (uint32_t k = 0; k < program->kernel_count; k++) {
+    for (uint32_t e = 0; e < program->kernel[k]->expr_count; e++)
+      ck_assert_double_le(fabs(program->kernel[k]->expr[e].value), 0x1p24);
+  }
+  end();
+}
+END_TEST
+
+/* A single window moves nowhere, so it does not matter how far. */
+START_TEST(single_window_with_a_huge_stride) {
+  begin();
+  Graph *graph = graph_create(arena, "window");
+  NodeId x = graph_leaf(graph, OP_INPUT, "x", &(Shape){3, {dim_constant(1), dim_constant(3), dim_constant(2)}});
+  graph_add_output(graph, OUTPUT_VALUE, "y", graph_unwindow(graph, x, 0, 4, INT64_C(1) << 40), NODE_NONE);
+  int64_t symbols[SYMBOL_MAX] = {1};
+  ck_assert_double_le(program_error(graph, build(graph, true), symbols, arena), 0);
+  end();
+}
+END_TEST
+
 int main(void) {
   find_models();
   Suite *suite = suite_create("lower_kernels");
@@ -147,6 +176,8 @@ int main(void) {
   tcase_add_loop_test(graphs, random_backward, 0, 2 * GRAPHS);
   tcase_add_loop_test(graphs, regression_computes, 0, REGRESSIONS);
   tcase_add_loop_test(graphs, model_computes, 0, 2 * model_count);
+  tcase_add_test(graphs, large_indices_are_compared_with_zero);
+  tcase_add_test(graphs, single_window_with_a_huge_stride);
   suite_add_tcase(suite, graphs);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
