@@ -82,7 +82,7 @@ static bool write_object(FILE *file, CodegenBlob object) {
 
 /* Under a name of its own first, then renamed: a reader sees all of a file. */
 void cache_store(const char *folder, const CacheKey *key, CodegenBlob object, Arena *arena) {
-  mkdir(folder, 0777);
+  mkdir(folder, 0700);
   char *name = arena_format(arena, "%s/%s.XXXXXX", folder, key->text);
   int descriptor = mkstemp(name);
   if (descriptor < 0) return;
