@@ -381,6 +381,7 @@ START_TEST(the_host_is_described) {
 END_TEST
 
 int main(void) {
+  codegen_library(); /* loaded once, before the tests fork */
   Suite *suite = suite_create("codegen_entry");
   TCase *cases = tcase_create("entry");
   tcase_set_timeout(cases, 300);

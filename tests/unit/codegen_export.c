@@ -6,6 +6,7 @@
 #include "tests/codegen_library.h"
 #include "tests/random_values.h"
 
+#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

@@ -2,9 +2,7 @@
  * transforms of every form and many lengths, with epilogues, for several numbers of threads. */
 #include "passes/lower.h"
 #include "passes/pipeline.h"
-#include "runtime/threads.h"
-#include "tests/codegen_library.h"
-#include "tests/program_run.h"
+#include "tests/program_code.h"
 
 #include <stdlib.h>
 
@@ -14,75 +12,6 @@ enum { BATCH = 3, MOST_THREADS = 2, DIMENSIONS = 6 };
 static const double TOLERANCE = 2e-5;
 
 static Arena *arena;
-
-static void *aligned_block(size_t bytes) {
-  char *memory = arena_allocate(arena, bytes + 64);
-  return memory + (64 - (uintptr_t)memory % 64) % 64;
-}
-
-static float **float_bindings(const Binding *bindings, uint32_t count, const int64_t *symbols) {
-  float **data = ARENA_ARRAY(arena, float *, count + 1);
-  for (uint32_t k = 0; k < count; k++) {
-    int64_t size = shape_value_count(&bindings[k].shape, symbols);
-    double *values = leaf_data(bindings[k].name, &bindings[k].shape, symbols, arena);
-    data[k] = ARENA_ARRAY(arena, float, size + 1);
-    for (int64_t i = 0; i < size; i++) data[k][i] = (float)values[i];
-  }
-  return data;
-}
-
-static void *nan_bytes(const Linear *bytes, const int64_t *symbols) {
-  size_t size = (size_t)linear_value(bytes, symbols);
-  void *block = aligned_block(size);
-  memset(block, 0xff, size);
-  return block;
-}
-
-/* Code of a program, made once and run several times. */
-typedef struct Code {
-  const Program *program;
-  CodegenObjects objects;
-  CodegenImage *image;
-  simba_entry *prepare, *run;
-} Code;
-
-static Code compile_code(const Program *program, const CodegenOptions *options) {
-  Code code = {.program = program};
-  const CodegenApi *api = codegen_library();
-  const char *message = "";
-  if (api->compile(program, "net", options, arena, &code.objects, &message)) ck_abort_msg("%s", message);
-  if (api->load(&code.objects, "net", arena, &code.image, &code.prepare, &code.run, &message))
-    ck_abort_msg("%s", message);
-  return code;
-}
-
-/* Scratch and outputs begin as NaN. */
-static float **run_code(const Code *code, const int64_t *symbols, int32_t threads) {
-  const Program *program = code->program;
-  float **output = float_bindings(program->output, program->output_count, symbols);
-  size_t scratch_bytes = code->objects.scratch_bytes * (size_t)threads;
-  simba_call call = {
-      .seed = PROGRAM_SEED,
-      .step = PROGRAM_STEP,
-      .input = (const float *const *)float_bindings(program->input, program->input_count, symbols),
-      .output = output,
-      .parameter = (const float *const *)float_bindings(program->parameter, program->parameter_count, symbols),
-      .state = (const float *const *)float_bindings(program->state, program->state_count, symbols),
-      .prepared = nan_bytes(&program->prepared_bytes, symbols),
-      .arena = nan_bytes(&program->arena_bytes, symbols),
-      .scratch = aligned_block(scratch_bytes)};
-  memset(call.scratch, 0xff, scratch_bytes);
-  for (uint32_t k = 0; k < program->output_count; k++)
-    memset(output[k], 0xff, (size_t)shape_value_count(&program->output[k].shape, symbols) * sizeof(float));
-  memcpy(call.symbol, symbols, sizeof call.symbol);
-  ThreadPool *pool;
-  ck_assert_int_eq(thread_pool_create(threads, &pool, NULL), SIMBA_OK);
-  call.executor = thread_pool_executor(pool);
-  ck_assert_int_eq(code->prepare(&call), 0);
-  ck_assert_int_eq(code->run(&call), 0);
-  thread_pool_destroy(pool);
-  return output;
-}
 
 static double difference(const Value *value, const float *found) {
   double largest = 1, worst = 0;
@@ -116,21 +45,21 @@ static void check_graph(const Graph *graph, int lanes, uint32_t *out_library, ui
       program_build(pipeline_run(graph, arena, &(PipelineOptions){.verify = true}, NULL), arena, NULL);
   CodegenOptions own = {.lanes = lanes, .verify = true}, library = own;
   library.library_kernels = true;
-  Code ours = compile_code(program, &own), theirs = compile_code(program, &library);
+  Code ours = code_create(program, &own, arena), theirs = code_create(program, &library, arena);
   ck_assert_uint_eq(ours.objects.times.library + ours.objects.times.fallback, 0);
   for (int64_t batch = 1; batch <= BATCH; batch += BATCH - 1) {
     int64_t symbols[SYMBOL_MAX] = {batch};
     const Value *expected = reference_values(graph, symbols, arena);
-    check_values(graph, expected, run_code(&ours, symbols, 1), "our");
-    float **first = run_code(&theirs, symbols, 1);
+    check_values(graph, expected, code_run(&ours, symbols, 1, arena), "our");
+    float **first = code_run(&theirs, symbols, 1, arena);
     check_values(graph, expected, first, "library");
     for (int32_t threads = 1; threads <= MOST_THREADS; threads++)
-      check_same_bits(&theirs, symbols, first, run_code(&theirs, symbols, threads));
+      check_same_bits(&theirs, symbols, first, code_run(&theirs, symbols, threads, arena));
   }
   *out_library = theirs.objects.times.library;
   *out_fallback = theirs.objects.times.fallback;
-  codegen_library()->unload(ours.image);
-  codegen_library()->unload(theirs.image);
+  code_destroy(&ours);
+  code_destroy(&theirs);
 }
 
 static void setup(void) { arena = arena_create(); }
@@ -279,6 +208,7 @@ START_TEST(exports_are_refused) {
 END_TEST
 
 int main(void) {
+  codegen_library(); /* loaded once, before the tests fork */
   Suite *suite = suite_create("codegen_library");
   TCase *kernels = tcase_create("kernels");
   tcase_set_timeout(kernels, 300);

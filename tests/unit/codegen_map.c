@@ -451,6 +451,7 @@ END_TEST
 #endif
 
 int main(void) {
+  codegen_library(); /* loaded once, before the tests fork */
   Suite *suite = suite_create("codegen_map");
   TCase *cases = tcase_create("map");
   tcase_set_timeout(cases, 300);

@@ -1,10 +1,8 @@
 /* Machine code of whole programs against the reference evaluator: random graphs, forward and backward, with and without
  * fusion, at every vector width. */
-#include "codegen/codegen.h"
 #include "passes/lower.h"
 #include "passes/pipeline.h"
-#include "tests/codegen_library.h"
-#include "tests/program_run.h"
+#include "tests/program_code.h"
 #include "tests/random_graph.h"
 
 #include <stdlib.h>
@@ -20,49 +18,6 @@ static Program *build(const Graph *graph, bool fuse) {
   static const char *const NO_FUSION[] = {"cse"};
   PipelineOptions options = {.verify = true, .skip = NO_FUSION, .skip_count = fuse ? 0 : 1};
   return program_build(pipeline_run(graph, arena, &options, NULL), arena, NULL);
-}
-
-static void *aligned_block(size_t bytes) {
-  char *memory = arena_allocate(arena, bytes + 64);
-  return memory + (64 - (uintptr_t)memory % 64) % 64;
-}
-
-static float **float_bindings(const Binding *bindings, uint32_t count, const int64_t *symbols) {
-  float **data = ARENA_ARRAY(arena, float *, count + 1);
-  for (uint32_t k = 0; k < count; k++) {
-    int64_t size = shape_value_count(&bindings[k].shape, symbols);
-    double *values = leaf_data(bindings[k].name, &bindings[k].shape, symbols, arena);
-    data[k] = ARENA_ARRAY(arena, float, size + 1);
-    for (int64_t i = 0; i < size; i++) data[k][i] = (float)values[i];
-  }
-  return data;
-}
-
-/* All bits set is a NaN: what is read before it is written shows. */
-static void *nan_bytes(const Linear *bytes, const int64_t *symbols) {
-  size_t size = (size_t)linear_value(bytes, symbols);
-  void *block = aligned_block(size);
-  memset(block, 0xff, size);
-  return block;
-}
-
-static float **run_code(const Program *program, simba_entry *prepare, simba_entry *run, size_t scratch_bytes,
-                        const int64_t *symbols) {
-  float **output = float_bindings(program->output, program->output_count, symbols);
-  simba_call call = {
-      .seed = PROGRAM_SEED,
-      .step = PROGRAM_STEP,
-      .input = (const float *const *)float_bindings(program->input, program->input_count, symbols),
-      .output = output,
-      .parameter = (const float *const *)float_bindings(program->parameter, program->parameter_count, symbols),
-      .state = (const float *const *)float_bindings(program->state, program->state_count, symbols),
-      .prepared = nan_bytes(&program->prepared_bytes, symbols),
-      .arena = nan_bytes(&program->arena_bytes, symbols),
-      .scratch = aligned_block(scratch_bytes)};
-  memcpy(call.symbol, symbols, sizeof call.symbol);
-  ck_assert_int_eq(prepare(&call), 0);
-  ck_assert_int_eq(run(&call), 0);
-  return output;
 }
 
 /* Largest difference of any output relative to its largest value or 1; infinite where it is NaN. */
@@ -91,22 +46,16 @@ static void fail_with_program(const Program *program, uint64_t seed, int64_t bat
 
 /* The program's code at three batch sizes against the values of `reference`. */
 static void check_code(const Program *program, const Graph *reference, uint64_t seed) {
-  const CodegenApi *api = codegen_library();
   CodegenOptions options = {.lanes = 4 << seed % 3, .verify = true};
-  CodegenObjects objects;
-  CodegenImage *image;
-  simba_entry *prepare, *run;
-  const char *message = "";
-  if (api->compile(program, "net", &options, arena, &objects, &message)) ck_abort_msg("%s", message);
-  if (api->load(&objects, "net", arena, &image, &prepare, &run, &message)) ck_abort_msg("%s", message);
+  Code code = code_create(program, &options, arena);
   for (int64_t batch = 1; batch <= 3; batch++) {
     int64_t symbols[SYMBOL_MAX] = {batch};
     const Value *expected = reference_values(reference, symbols, arena);
-    float **found = run_code(program, prepare, run, objects.scratch_bytes, symbols);
+    float **found = code_run(&code, symbols, 0, arena);
     double error = worst_error(reference, expected, found);
     if (!(error <= TOLERANCE)) fail_with_program(program, seed, batch, error);
   }
-  api->unload(image);
+  code_destroy(&code);
 }
 
 static void check_random(uint64_t seed, bool fuse, const DifferentiateSpec *spec) {
@@ -129,6 +78,7 @@ START_TEST(random_backward) {
 END_TEST
 
 int main(void) {
+  codegen_library(); /* loaded once, before the tests fork */
   Suite *suite = suite_create("codegen_program");
   TCase *graphs = tcase_create("random graphs");
   tcase_set_timeout(graphs, 300);

@@ -333,6 +333,7 @@ START_TEST(one_token_at_a_time) {
 END_TEST
 
 int main(void) {
+  codegen_library(); /* loaded once, before the tests fork */
   Suite *suite = suite_create("codegen_scan");
   TCase *test_case = tcase_create("scan");
   tcase_set_timeout(test_case, 600);

@@ -105,7 +105,7 @@ static Program *build(bool backward, Text *explain) {
   for (int64_t size = 1; size <= 3; size++) {
     int64_t symbols[SYMBOL_MAX] = {size};
     double error = program_error(source, program, symbols, arena);
-    if (!(error <= 1e-9) || getenv("SHOW")) {
+    if (!(error <= 1e-9)) {
       Text text = text_begin(arena);
       graph_print(program->graph, &text);
       program_print(program, &text);
