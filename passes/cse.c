@@ -11,22 +11,12 @@
 
 static bool op_is_commutative(OpCode op) { return op == OP_ADD || op == OP_MULTIPLY || op == OP_EQUAL; }
 
+static NodeId order_operands(Graph *to, const Node *node, const NodeId *operands, void *unused) {
+  (void)unused;
+  if (!op_is_commutative(node->op) || operands[0] <= operands[1]) return NODE_NONE;
+  return graph_binary(to, node->op, operands[1], operands[0]);
+}
+
 Graph *pass_cse(const Graph *graph, PassContext *context) {
-  Graph *to = graph_create_like(context->arena, graph);
-  const bool *live = pass_find_live(graph, context);
-  NodeId *map = ARENA_ARRAY(context->arena, NodeId, graph->node_count + 1);
-  for (NodeId id = 1; id <= graph->node_count; id++) {
-    if (!live[id]) continue;
-    const Node *node = graph_node(graph, id);
-    bool swap = op_is_commutative(node->op) && map[node->operand[0]] > map[node->operand[1]];
-    if (swap) {
-      to->span = node->span;
-      map[id] = graph_binary(to, node->op, map[node->operand[1]], map[node->operand[0]]);
-    } else {
-      map[id] = graph_copy_node(to, graph, id, map);
-    }
-  }
-  to->span = graph->span;
-  graph_copy_outputs(to, graph, map);
-  return to;
+  return graph_rewrite(graph, pass_find_live(graph, context), context->arena, order_operands, NULL);
 }

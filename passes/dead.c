@@ -33,20 +33,27 @@ bool *pass_find_live(const Graph *graph, const PassContext *context) {
   return live;
 }
 
-static Graph *copy_nodes(const Graph *graph, Arena *arena, const bool *live) {
+Graph *graph_rewrite(const Graph *graph, const bool *live, Arena *arena, RewriteFunction *rewrite, void *user) {
   Graph *to = graph_create_like(arena, graph);
   NodeId *map = ARENA_ARRAY(arena, NodeId, graph->node_count + 1);
   for (NodeId id = 1; id <= graph->node_count; id++) {
-    if (live[id]) map[id] = graph_copy_node(to, graph, id, map);
+    if (!live[id]) continue;
+    const Node *node = graph_node(graph, id);
+    NodeId operands[GRAPH_MAX_OPERANDS];
+    for (uint32_t k = 0; k < node->operand_count; k++) operands[k] = map[node->operand[k]];
+    to->span = node->span;
+    if (rewrite) map[id] = rewrite(to, node, operands, user);
+    if (!map[id]) map[id] = graph_add(to, node->op, operands, node->operand_count, node->attribute);
   }
+  to->span = graph->span;
   graph_copy_outputs(to, graph, map);
   return to;
 }
 
 Graph *graph_copy_live(const Graph *graph, Arena *arena) {
-  return copy_nodes(graph, arena, graph_find_live(graph, arena));
+  return graph_rewrite(graph, graph_find_live(graph, arena), arena, NULL, NULL);
 }
 
 Graph *pass_dead(const Graph *graph, PassContext *context) {
-  return copy_nodes(graph, context->arena, pass_find_live(graph, context));
+  return graph_rewrite(graph, pass_find_live(graph, context), context->arena, NULL, NULL);
 }

@@ -63,14 +63,16 @@ static char vector_letter(const Graph *graph, const Node *node, const Labels *la
   return other_side ? vector : 0;
 }
 
-static NodeId lay_out(Graph *to, const Node *node, NodeId a, NodeId b) {
+static NodeId lay_out(Graph *to, const Node *node, const NodeId *given, void *unused) {
+  (void)unused;
+  if (node->op != OP_CONTRACT) return NODE_NONE;
   Labels labels;
   const char *message;
   bool parsed = labels_parse(node_text(node, CONTRACT_LABELS), &labels, &message);
   ASSERT(parsed);
   int side = 0;
   Node moved = *node;
-  NodeId operands[2] = {a, b};
+  NodeId operands[2] = {given[0], given[1]};
   moved.operand = operands;
   char vector = vector_letter(to, &moved, &labels, &side);
   char *letters = side == 1 ? labels.b : labels.a;
@@ -89,17 +91,5 @@ static NodeId lay_out(Graph *to, const Node *node, NodeId a, NodeId b) {
 }
 
 Graph *pass_layout(const Graph *graph, PassContext *context) {
-  Graph *to = graph_create_like(context->arena, graph);
-  const bool *live = graph_find_live(graph, context->arena);
-  NodeId *map = ARENA_ARRAY(context->arena, NodeId, graph->node_count + 1);
-  for (NodeId id = 1; id <= graph->node_count; id++) {
-    if (!live[id]) continue;
-    const Node *node = graph_node(graph, id);
-    to->span = node->span;
-    map[id] = node->op == OP_CONTRACT ? lay_out(to, node, map[node->operand[0]], map[node->operand[1]])
-                                      : graph_copy_node(to, graph, id, map);
-  }
-  to->span = graph->span;
-  graph_copy_outputs(to, graph, map);
-  return to;
+  return graph_rewrite(graph, graph_find_live(graph, context->arena), context->arena, lay_out, NULL);
 }

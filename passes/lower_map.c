@@ -174,8 +174,8 @@ static bool is_storable(const Builder *builder, NodeId id, const Place *place) {
   AxisMask seen = 0;
   for (int32_t k = 0; k < place->rank; k++) {
     const Position *position = &place->axis[k];
-    bool found = position_is_constant(position) && position->constant.constant == 0 &&
-                 dim_equal(shape->dim[k], dim_constant(1));
+    bool found =
+        position_is_constant(position) && position->constant.constant == 0 && dim_equal(shape->dim[k], dim_constant(1));
     for (uint32_t n = 0; n < builder->logical_count && !found; n++) {
       found = logical_axes(builder, n) != 0 && dim_equal(builder->logical[n].extent, shape->dim[k]) &&
               position_equal(&builder->logical[n].position, position);

@@ -17,8 +17,8 @@ typedef struct Transform {
  * 2 pi (k n mod extent) / extent: computed in f64 for each remainder, rounded once. */
 static float *make_table(Arena *arena, const Node *node, const Transform *transform) {
   int64_t extent = transform->extent;
-  int parts_in = transform->parts_in, parts_out = transform->parts_out;
-  float *table = ARENA_ARRAY(arena, float, parts_in *parts_out *extent *extent);
+  int64_t rows = transform->parts_out * extent, columns = transform->parts_in * extent;
+  float *table = ARENA_ARRAY(arena, float, rows *columns);
   float *cosine = ARENA_ARRAY(arena, float, extent), *sine = ARENA_ARRAY(arena, float, extent);
   double scale = node_real(node, DFT_SCALE), sign = node_integer(node, DFT_INVERSE) != 0 ? 1 : -1;
   for (int64_t k = 0; k < extent; k++) {
@@ -26,7 +26,6 @@ static float *make_table(Arena *arena, const Node *node, const Transform *transf
     cosine[k] = (float)(scale * cos(angle));
     sine[k] = (float)(scale * sign * sin(angle));
   }
-  int64_t rows = parts_out * extent, columns = parts_in * extent;
   for (int64_t row = 0; row < rows; row++) {
     for (int64_t column = 0; column < columns; column++) {
       int64_t p = row / extent, q = column / extent, turn = row % extent * (column % extent) % extent;

@@ -9,7 +9,12 @@ bool *graph_find_live(const Graph *graph, Arena *arena);
 /* The same for passes that may run before differentiate: a leaf that is to get a gradient even of zero is live too. */
 bool *pass_find_live(const Graph *graph, const PassContext *context);
 
-/* The live nodes and the outputs in a new graph. Equal nodes become one. */
+/* What takes the place of `node`, built in `to` from its operands there; NODE_NONE: a copy. */
+typedef NodeId RewriteFunction(Graph *to, const Node *node, const NodeId *operands, void *user);
+
+/* The live nodes, rewritten in order (NULL: copied), and the outputs in a new graph. Equal nodes become one; what a
+ * rewrite builds has the span of the node it replaces. */
+Graph *graph_rewrite(const Graph *graph, const bool *live, Arena *arena, RewriteFunction *rewrite, void *user);
 Graph *graph_copy_live(const Graph *graph, Arena *arena);
 
 #endif

@@ -78,40 +78,36 @@ static NodeId apply_rules(const Candidate *candidate) {
   return NODE_NONE;
 }
 
-/* One pass over the live nodes; counts the rules that matched. */
-static Graph *sweep(const Graph *graph, PassContext *context, uint32_t *out_rewrites) {
-  Graph *to = graph_create_like(context->arena, graph);
-  const bool *live = pass_find_live(graph, context);
-  NodeId *map = ARENA_ARRAY(context->arena, NodeId, graph->node_count + 1);
-  *out_rewrites = 0;
-  for (NodeId id = 1; id <= graph->node_count; id++) {
-    if (!live[id]) continue;
-    const Node *node = graph_node(graph, id);
-    NodeId operand[GRAPH_MAX_OPERANDS];
-    for (uint32_t k = 0; k < node->operand_count; k++) operand[k] = map[node->operand[k]];
-    to->span = node->span;
-    const Candidate candidate = {to, context, node, operand};
-    map[id] = apply_rules(&candidate);
-    if (map[id]) {
-      ++*out_rewrites;
-    } else {
-      map[id] = graph_copy_node(to, graph, id, map);
-    }
-  }
-  to->span = graph->span;
-  graph_copy_outputs(to, graph, map);
+typedef struct Sweep {
+  PassContext *context;
+  uint32_t rewrites; /* how many rules matched */
+} Sweep;
+
+static NodeId simplify_node(Graph *to, const Node *node, const NodeId *operands, void *user) {
+  Sweep *sweep = user;
+  const Candidate candidate = {to, sweep->context, node, operands};
+  NodeId replacement = apply_rules(&candidate);
+  sweep->rewrites += replacement != NODE_NONE;
+  return replacement;
+}
+
+/* One pass over the live nodes. */
+static Graph *sweep_graph(const Graph *graph, PassContext *context, uint32_t *out_rewrites) {
+  Sweep sweep = {context, 0};
+  Graph *to = graph_rewrite(graph, pass_find_live(graph, context), context->arena, simplify_node, &sweep);
+  *out_rewrites = sweep.rewrites;
   return to;
 }
 
 Graph *pass_simplify(const Graph *graph, PassContext *context) {
   uint32_t rewrites = 0;
-  Graph *simple = sweep(graph, context, &rewrites);
+  Graph *simple = sweep_graph(graph, context, &rewrites);
   for (int count = 1; rewrites > 0; count++) {
     if (count == SWEEP_LIMIT) {
       pass_explain(context, "stopped after %d sweeps with %u rewrites in the last", SWEEP_LIMIT, rewrites);
       break;
     }
-    simple = sweep(simple, context, &rewrites);
+    simple = sweep_graph(simple, context, &rewrites);
   }
   return simple;
 }

@@ -44,18 +44,12 @@ static NodeId split(Graph *to, const Node *node, NodeId x) {
   return x;
 }
 
+static NodeId split_strided(Graph *to, const Node *node, const NodeId *operands, void *unused) {
+  (void)unused;
+  bool strided = node->op == OP_UNWINDOW && node_integer(node, UNWINDOW_STRIDE) > 1;
+  return strided ? split(to, node, operands[0]) : NODE_NONE;
+}
+
 Graph *pass_unwindow_split(const Graph *graph, PassContext *context) {
-  Graph *to = graph_create_like(context->arena, graph);
-  const bool *live = graph_find_live(graph, context->arena);
-  NodeId *map = ARENA_ARRAY(context->arena, NodeId, graph->node_count + 1);
-  for (NodeId id = 1; id <= graph->node_count; id++) {
-    if (!live[id]) continue;
-    const Node *node = graph_node(graph, id);
-    to->span = node->span;
-    bool strided = node->op == OP_UNWINDOW && node_integer(node, UNWINDOW_STRIDE) > 1;
-    map[id] = strided ? split(to, node, map[node->operand[0]]) : graph_copy_node(to, graph, id, map);
-  }
-  to->span = graph->span;
-  graph_copy_outputs(to, graph, map);
-  return to;
+  return graph_rewrite(graph, graph_find_live(graph, context->arena), context->arena, split_strided, NULL);
 }
