@@ -268,7 +268,7 @@ static void emit_tile(const Block *b, LLVMValueRef row, int rows) {
   Place columns[MAX_VECTORS];
   enter_columns(b, columns);
   for (int r = 0; r < rows; r++)
-    emit_epilogue(b, columns, emit_add_i64(e, row, emit_i64(e, r)), &tile.sum[r * b->vectors]);
+    emit_epilogue(b, columns, emit_add_i64(e, row, emit_i64(e, r)), tile.sum + (ptrdiff_t)r * b->vectors);
 }
 
 /* Tiles of each height in turn, as many as fit in what is left of the block. */

@@ -128,7 +128,7 @@ static void choose_row_axis(ContractPlan *plan) {
   if (plan->row_axis == NO_AXIS) return;
   /* A long constant axis has a remainder that is known now; a short one is better as part of a longer one. */
   Dim extent = kernel->axis[plan->row_axis].extent;
-  if (!dim_is_constant(extent) || extent.factor < 4 * MAX_ROWS) {
+  if (!dim_is_constant(extent) || extent.factor < INT64_C(4) * MAX_ROWS) {
     merge_into(kernel, plan->row_axis, rows);
     return;
   }

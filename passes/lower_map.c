@@ -52,7 +52,10 @@ static bool reduced_loops(Builder *builder, NodeId id, const Shape *shape, bool 
   }
   for (int32_t k = 0; k < shape->rank; k++) {
     if (!reduced[k]) continue;
-    if (builder->family != LOWER_MAP) return builder_fail(builder, FAILURE_SHAPE, id, "a sum over no axis of the scan");
+    if (builder->family != LOWER_MAP) {
+      bool scan = builder->family == LOWER_SCAN;
+      return builder_fail(builder, FAILURE_SHAPE, id, scan ? "a sum over no axis of the scan" : "a sum in an epilogue");
+    }
     uint32_t number;
     if (!builder_add_axis(builder, shape->dim[k], AXIS_REDUCED, false, &number)) return false;
     *taken |= logical_axes(builder, number);
