@@ -63,8 +63,10 @@ static LLVMValueRef load_scratch(const Block *b, LLVMValueRef pointer) {
 }
 
 static void store_scratch(const Block *b, LLVMValueRef value, LLVMValueRef pointer) {
-  if (is_vector(b)) emit_store_vector(b->e, emit_splat(b->e, value), pointer, NULL);
-  else emit_store_scalar(b->e, value, pointer);
+  if (is_vector(b))
+    emit_store_vector(b->e, emit_splat(b->e, value), pointer, NULL);
+  else
+    emit_store_scalar(b->e, value, pointer);
 }
 
 /* --- one term ------------------------------------------------------------------------------------------------ */
@@ -79,12 +81,14 @@ static void enter_term(const Block *b, Place *place, int v, LLVMValueRef row, co
 }
 
 static bool right_is_direct(const ContractPlan *plan) {
-  return plan->vector_axis != NO_AXIS && access_is_affine(plan->right) && dim_is(plan->right->stride[plan->vector_axis], 1);
+  return plan->vector_axis != NO_AXIS && access_is_affine(plan->right) &&
+         dim_is(plan->right->stride[plan->vector_axis], 1);
 }
 
 /* Left elements at an address of their own: one scalar a row. */
 static bool left_is_direct(const ContractPlan *plan) {
-  return access_is_affine(plan->left) && (plan->vector_axis == NO_AXIS || !access_varies(plan->left, plan->vector_axis));
+  return access_is_affine(plan->left) &&
+         (plan->vector_axis == NO_AXIS || !access_varies(plan->left, plan->vector_axis));
 }
 
 static LLVMValueRef load_right(const Block *b, const Tile *tile, const Term *term, int v) {
@@ -151,8 +155,10 @@ static Term term_advance(const Block *b, const Loop *loop, uint32_t k, const Ter
   inner.left = emit_add_i64(e, term->left, emit_multiply_i64(e, index, emit_dim(e, plan->left->stride[axis])));
   inner.right = emit_add_i64(e, term->right, emit_multiply_i64(e, index, emit_dim(e, plan->right->stride[axis])));
   if (!plan->packed) return inner;
-  if (b->depth_begin) inner.flat = LLVMBuildSub(e->builder, index, b->depth_begin, "");
-  else inner.flat = emit_add_i64(e, emit_multiply_i64(e, term->flat, emit_dim(e, plan->kernel.axis[axis].extent)), index);
+  if (b->depth_begin)
+    inner.flat = LLVMBuildSub(e->builder, index, b->depth_begin, "");
+  else
+    inner.flat = emit_add_i64(e, emit_multiply_i64(e, term->flat, emit_dim(e, plan->kernel.axis[axis].extent)), index);
   return inner;
 }
 

@@ -65,8 +65,7 @@ static Kernel copy_kernel(const Kernel *kernel, Arena *arena) {
 /* Merges every axis of `mask` that merges with `axis` into it. */
 static void merge_into(Kernel *kernel, int axis, AxisMask mask) {
   for (int outer = axis - 1; outer >= 0; outer--)
-    if (mask >> outer & 1 && is_loop(kernel, outer) && axes_merge(kernel, outer, axis))
-      merge_axes(kernel, outer, axis);
+    if (mask >> outer & 1 && is_loop(kernel, outer) && axes_merge(kernel, outer, axis)) merge_axes(kernel, outer, axis);
 }
 
 /* --- choosing axes ------------------------------------------------------------------------------------------- */
@@ -133,7 +132,8 @@ static void choose_row_axis(ContractPlan *plan) {
     return;
   }
   for (int outer = plan->row_axis - 1; outer >= 0; outer--)
-    if (rows >> outer & 1 && dim_is_constant(kernel->axis[outer].extent)) merge_into(kernel, plan->row_axis, 1u << outer);
+    if (rows >> outer & 1 && dim_is_constant(kernel->axis[outer].extent))
+      merge_into(kernel, plan->row_axis, 1u << outer);
 }
 
 static void list_axes(ContractPlan *plan) {
@@ -147,8 +147,10 @@ static void list_axes(ContractPlan *plan) {
       }
   for (int axis = 0; axis < (int)kernel->axis_count; axis++) {
     if (!is_loop(kernel, axis)) continue;
-    if (kernel->axis[axis].role == AXIS_REDUCED) plan->reduced_axis[plan->reduced_count++] = axis;
-    else if (axis != plan->vector_axis && axis != plan->row_axis) plan->item_axis[plan->item_count++] = axis;
+    if (kernel->axis[axis].role == AXIS_REDUCED)
+      plan->reduced_axis[plan->reduced_count++] = axis;
+    else if (axis != plan->vector_axis && axis != plan->row_axis)
+      plan->item_axis[plan->item_count++] = axis;
   }
 }
 
@@ -226,9 +228,19 @@ static void choose_depth(ContractPlan *plan) {
 
 static int op_weight(OpCode op) {
   switch (op) {
-    case OP_EXP: case OP_LOG: case OP_TANH: case OP_SIGMOID: case OP_SOFTPLUS: case OP_ERF: return 2 * MAX_DIRECT_OPS;
-    case OP_DIVIDE: case OP_SQRT: case OP_RSQRT: return 3;
-    default: return 1;
+    case OP_EXP:
+    case OP_LOG:
+    case OP_TANH:
+    case OP_SIGMOID:
+    case OP_SOFTPLUS:
+    case OP_ERF:
+      return 2 * MAX_DIRECT_OPS;
+    case OP_DIVIDE:
+    case OP_SQRT:
+    case OP_RSQRT:
+      return 3;
+    default:
+      return 1;
   }
 }
 

@@ -9,21 +9,21 @@ enum { NO_AXIS = -1, CONTRACT_MAX_SIZES = 6 };
 
 typedef struct ContractPlan {
   Kernel kernel; /* the kernel with axes merged where every access allows; a merged axis stays behind with extent 1 */
-  const Access *left, *right;     /* right varies along the vector axis: the operands are exchanged if need be */
-  int vector_axis, row_axis;      /* NO_AXIS: none */
-  uint32_t item_count;            /* the PARALLEL axes that are neither, outermost first */
+  const Access *left, *right; /* right varies along the vector axis: the operands are exchanged if need be */
+  int vector_axis, row_axis;  /* NO_AXIS: none */
+  uint32_t item_count;        /* the PARALLEL axes that are neither, outermost first */
   int item_axis[KERNEL_MAX_AXES];
   uint32_t reduced_count;
   int reduced_axis[KERNEL_MAX_AXES];
-  int lanes, vectors, rows;       /* a tile is rows x (vectors * lanes) */
-  int64_t block_rows;             /* rows of one item: some tiles one below the other, which share a packed panel */
-  int64_t panel;                  /* columns of one item: vectors * lanes */
-  int64_t depth_block;            /* terms summed before moving to the next tile; 0: all of them */
-  bool packed;                    /* the right operand's panel is copied to scratch first */
-  bool direct;                    /* the epilogue runs on the registers of a tile, not on a copy in scratch */
-  uint32_t size_count;            /* row counts of the tiles that a block is cut into, in this order */
+  int lanes, vectors, rows; /* a tile is rows x (vectors * lanes) */
+  int64_t block_rows;       /* rows of one item: some tiles one below the other, which share a packed panel */
+  int64_t panel;            /* columns of one item: vectors * lanes */
+  int64_t depth_block;      /* terms summed before moving to the next tile; 0: all of them */
+  bool packed;              /* the right operand's panel is copied to scratch first */
+  bool direct;              /* the epilogue runs on the registers of a tile, not on a copy in scratch */
+  uint32_t size_count;      /* row counts of the tiles that a block is cut into, in this order */
   int size[CONTRACT_MAX_SIZES];
-  size_t sums_offset;             /* in scratch, of the finished or partial sums [block_rows][panel]; panel before it */
+  size_t sums_offset; /* in scratch, of the finished or partial sums [block_rows][panel]; panel before it */
   KernelWork work;
 } ContractPlan;
 

@@ -2,7 +2,8 @@
  * atomically, so that a run killed at any moment continues with the bits of one that was never stopped.
  *
  * Tensors: param.<name>, buf.<name> (states), adamw.m.<name>, adamw.v.<name>, average.<name> where
- * weights are averaged, and where there is a best epoch best.param.<name> and best.buf.<name>. Metadata: the counters below, numbers as text that reads back exactly. */
+ * weights are averaged, and where there is a best epoch best.param.<name> and best.buf.<name>. Metadata: the counters
+ * below, numbers as text that reads back exactly. */
 #ifndef SIMBA_CHECKPOINT_H
 #define SIMBA_CHECKPOINT_H
 
@@ -27,8 +28,8 @@ typedef struct Progress {
   int64_t sample_count;
 } Progress;
 
-/* A parameter (m, v set; best and average may be NULL) or a state (m and v NULL). Pointers are the caller's: read when saving,
- * written when loading. */
+/* A parameter (m, v set; best and average may be NULL) or a state (m and v NULL). Pointers are the caller's: read when
+ * saving, written when loading. */
 typedef struct CheckpointTensor {
   const char *name;
   int32_t rank;

@@ -20,7 +20,8 @@ typedef struct EvalOptions {
 
 static const struct argp_option eval_options[] = {
     {"weights", KEY_WEIGHTS, "W.safetensors", 0, "Trained weights", 1},
-    {"data", KEY_DATA, "SERIES.csv", 0, "The series they were trained on (default: the built-in seattle-hourly.csv)", 1},
+    {"data", KEY_DATA, "SERIES.csv", 0, "The series they were trained on (default: the built-in seattle-hourly.csv)",
+     1},
     {"split", KEY_SPLIT, "test|val|train", 0, "Which windows (default test)", 1},
     {"batch", KEY_BATCH, "N", 0, "Windows at a time (default 256); results differ by rounding only", 1},
     {"picture", KEY_PICTURE, "FILE.png|FILE.svg", 0, "Draw forecasts beside the truth", 1},
