@@ -395,8 +395,9 @@ void contract_emit(Session *session, const Kernel *kernel, const char *name) {
   emit_item(&e, &plan.work, items.index, tile);
   Place item;
   place_begin(&e, &item);
-  for (int axis = 0; axis < (int)plan.kernel.axis_count; axis++)
-    if (plan.kernel.axis[axis].role == AXIS_PARALLEL) item.index[axis] = emit_i64(&e, 0);
+  for (int axis = 0; axis < (int)plan.kernel.axis_count; axis++) /* merged axes, of either role, have no loop */
+    if (plan.kernel.axis[axis].role == AXIS_PARALLEL || dim_is(plan.kernel.axis[axis].extent, 1))
+      item.index[axis] = emit_i64(&e, 0);
   for (uint32_t k = 0; k < plan.item_count; k++) item.index[plan.item_axis[k]] = tile[k];
   uint32_t row_part = plan.item_count;
   LLVMValueRef rows = plan.row_axis == NO_AXIS ? emit_i64(&e, 1) : emit_dim(&e, plan.kernel.axis[plan.row_axis].extent);
