@@ -1,8 +1,8 @@
 #include "contract_plan.h"
 
 /* Terms of a sum that are kept together: a packed panel of this many rows stays in the first two cache levels. */
-enum { DEPTH_BLOCK = 512, DEPTH_WHOLE = 1024, BLOCK_TILES = 8, WANTED_ITEMS = 16, MAX_VECTORS = 8, MAX_ROWS = 14 };
-enum { MAX_DIRECT_OPS = 6, TYPICAL_SYMBOL = 16 };
+enum { DEPTH_BLOCK = 512, DEPTH_WHOLE = 1024, BLOCK_TILES = 8, SHARED_ROWS = 96, WANTED_ITEMS = 16 };
+enum { MAX_VECTORS = 8, MAX_ROWS = 14, MAX_DIRECT_OPS = 6, TYPICAL_SYMBOL = 16 };
 
 static int64_t typical(Dim dim) { return dim.factor * (dim_is_constant(dim) ? 1 : TYPICAL_SYMBOL); }
 static int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -183,14 +183,41 @@ static void choose_tile(ContractPlan *plan, const Target *target) {
   plan->panel = (int64_t)plan->vectors * plan->lanes;
 }
 
+/* The number of terms where it is constant, else 0. */
+static int64_t constant_depth(const ContractPlan *plan) {
+  int64_t depth = 1;
+  for (uint32_t k = 0; k < plan->reduced_count; k++) {
+    Dim extent = plan->kernel.axis[plan->reduced_axis[k]].extent;
+    if (!dim_is_constant(extent)) return 0;
+    depth *= extent.factor;
+  }
+  return depth;
+}
+
+static bool sum_is_whole(const ContractPlan *plan) {
+  int64_t depth = constant_depth(plan);
+  return depth && depth <= DEPTH_WHOLE;
+}
+
+static void choose_depth(ContractPlan *plan) {
+  if (!sum_is_whole(plan) && plan->reduced_count == 1) plan->depth_block = DEPTH_BLOCK;
+}
+
+/* Tiles of a block at most. A sum that is cut packs its panel anew at every cut: enough rows have to share that. */
+static int64_t most_tiles(const ContractPlan *plan) {
+  int64_t shared = plan->depth_block ? ceiling(SHARED_ROWS, plan->rows) : 0;
+  return shared > BLOCK_TILES ? shared : BLOCK_TILES;
+}
+
 static void choose_block(ContractPlan *plan) {
   Dim rows = row_extent(plan), columns = column_extent(plan);
-  int64_t tiles = dim_is_constant(rows) ? ceiling(rows.factor, plan->rows) : BLOCK_TILES;
+  int64_t most = most_tiles(plan);
+  int64_t tiles = dim_is_constant(rows) ? ceiling(rows.factor, plan->rows) : most;
   int64_t others = dim_is_constant(columns) ? ceiling(columns.factor, plan->panel) : 1;
   for (uint32_t k = 0; k < plan->item_count; k++)
     if (dim_is_constant(plan->kernel.axis[plan->item_axis[k]].extent))
       others *= plan->kernel.axis[plan->item_axis[k]].extent.factor;
-  int64_t block = tiles < BLOCK_TILES ? tiles : BLOCK_TILES;
+  int64_t block = tiles < most ? tiles : most;
   while (block > 3 && ceiling(tiles, block) * others < WANTED_ITEMS) block = ceiling(block, 2);
   if (dim_is_constant(rows)) block = ceiling(tiles, ceiling(tiles, block));
   plan->block_rows = block * plan->rows;
@@ -203,22 +230,8 @@ static void choose_block(ContractPlan *plan) {
     if (size < plan->rows) plan->size[plan->size_count++] = size;
 }
 
-/* The number of terms where it is constant, else 0. */
-static int64_t constant_depth(const ContractPlan *plan) {
-  int64_t depth = 1;
-  for (uint32_t k = 0; k < plan->reduced_count; k++) {
-    Dim extent = plan->kernel.axis[plan->reduced_axis[k]].extent;
-    if (!dim_is_constant(extent)) return 0;
-    depth *= extent.factor;
-  }
-  return depth;
-}
-
-static void choose_depth(ContractPlan *plan) {
-  int64_t depth = constant_depth(plan);
-  bool whole = depth && depth <= DEPTH_WHOLE;
-  if (!whole && plan->reduced_count == 1) plan->depth_block = DEPTH_BLOCK;
-  if (plan->vector_axis == NO_AXIS || (!whole && !plan->depth_block)) return;
+static void choose_packing(ContractPlan *plan) {
+  if (plan->vector_axis == NO_AXIS || (!sum_is_whole(plan) && !plan->depth_block)) return;
   bool unit = dim_is(plan->right->stride[plan->vector_axis], 1) && access_is_affine(plan->right);
   int64_t tiles = plan->block_rows / plan->rows;
   Dim columns = column_extent(plan);
@@ -282,8 +295,9 @@ void contract_plan(const Kernel *kernel, const Target *target, int lanes, Arena 
   choose_row_axis(out);
   list_axes(out);
   choose_tile(out, target);
-  choose_block(out);
   choose_depth(out);
+  choose_block(out);
+  choose_packing(out);
   out->direct = !out->depth_block && epilogue_is_short(kernel);
   lay_out_work(out);
 }

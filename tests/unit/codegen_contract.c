@@ -51,6 +51,7 @@ static const Product PRODUCTS[] = {
     {"mn", "bt", {N(33), N(40), B1, N(100)}, "btm", "btn", "mn", PLAIN},
     {"mn", "bt", {N(17), N(100), B1, N(100)}, "btm", "btn", "mn", RICH},
     {"mn", "bt", {N(7), N(33), B1, N(60)}, "tbm", "btn", "nm", BIASED},
+    {"mn", "b", {N(193), N(130), B1}, "bm", "bn", "mn", PLAIN}, /* blocks of many tiles */
     {"n", "b", {N(33), B1}, "b", "bn", "n", BIASED},
     {"mn", "b", {N(31), N(5), {7, 1}}, "mb", "nb", "mn", RICH},
     /* symbolic columns */
