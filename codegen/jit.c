@@ -22,7 +22,7 @@ typedef struct Callable {
 
 static const Callable CALLABLES[] = {
 #define CALLABLE(name) {#name, NULL},
-#define LIBRARY(name) {#name, (void (*)(void))name},
+#define LIBRARY(name) {#name, (void (*)(void))(name)},
 #include "runtime/abi.def"
 #undef LIBRARY
 #undef CALLABLE

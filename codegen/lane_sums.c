@@ -44,7 +44,7 @@ static void sum_group(Emitter *e, ReduceKind kind, const LLVMValueRef *vector, i
   LLVMValueRef merged[MAX_LANES];
   memcpy(merged, vector, (size_t)count * sizeof *merged);
   for (int states = 1; states < count; states *= 2)
-    for (int k = 0; k < count / (2 * states); k++)
+    for (size_t k = 0; k < (size_t)count / 2 / (size_t)states; k++)
       merged[k] = merge_pair(e, kind, merged[2 * k], merged[2 * k + 1], states);
   LLVMValueRef sums = fold(e, kind, merged[0], count);
   for (int k = 0; k < count; k++) out_scalar[k] = LLVMBuildExtractElement(e->builder, sums, emit_i32(e, k), "");

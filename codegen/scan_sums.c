@@ -22,9 +22,9 @@ void scan_sum_lanes(const Scan *scan, ReduceKind kind, const LLVMValueRef *vecto
                     LLVMValueRef *out_scalar) {
   LLVMValueRef combined[SCAN_MAX_UNROLL];
   for (int u = 0; u < count; u++) {
-    combined[u] = vector[u * stride];
-    for (int v = 1; v < scan->plan->vectors; v++)
-      combined[u] = emit_combine(scan->e, kind, combined[u], vector[u * stride + v]);
+    const LLVMValueRef *group = vector + (ptrdiff_t)u * stride;
+    combined[u] = group[0];
+    for (int v = 1; v < scan->plan->vectors; v++) combined[u] = emit_combine(scan->e, kind, combined[u], group[v]);
   }
   emit_lane_sums(scan->e, kind, combined, count, out_scalar);
 }
