@@ -1,6 +1,8 @@
 /* Which node is computed by which kernel, and which values are in buffers. */
 #include "lower_internal.h"
 
+#include <string.h>
+
 static bool is_leaf_buffer(OpCode op) { return op == OP_INPUT || op == OP_PARAMETER || op == OP_STATE; }
 
 static void find_users(Clusters *clusters) {
@@ -31,6 +33,7 @@ Clusters *clusters_create(const Graph *graph, Arena *arena) {
   clusters->is_output = ARENA_ARRAY(arena, bool, graph->node_count + 1);
   clusters->member_first = ARENA_ARRAY(arena, uint32_t, most + 1);
   clusters->member = ARENA_ARRAY(arena, NodeId, graph->node_count + 1);
+  clusters->member_next = ARENA_ARRAY(arena, uint32_t, most + 1);
   for (uint32_t c = 1; c <= graph->cluster_count; c++) {
     clusters->family[c] = graph->cluster[c].family;
     clusters->anchor[c] = graph->cluster[c].anchor;
@@ -105,7 +108,8 @@ void clusters_settle(Clusters *clusters) {
     if (cluster != 0) first[cluster + 1]++;
   }
   for (uint32_t c = 1; c <= clusters->count + 1; c++) first[c] += first[c - 1];
-  uint32_t *next = arena_copy(clusters->arena, first, (clusters->count + 2) * sizeof *first);
+  uint32_t *next = clusters->member_next;
+  memcpy(next, first, (clusters->count + 2) * sizeof *first);
   for (NodeId id = 1; id <= graph->node_count; id++) {
     if (clusters->of[id] != 0) clusters->member[next[clusters->of[id]]++] = id;
   }

@@ -35,6 +35,7 @@ typedef struct Clusters {
   NodeId *part_of; /* by node: the concatenation in whose buffer it is written at once; found by clusters_settle */
   uint32_t *member_first; /* the nodes of a cluster in order, found by clusters_settle */
   NodeId *member;
+  uint32_t *member_next; /* by cluster: where clusters_settle is filling */
 } Clusters;
 
 /* Every node in its own cluster, or in the one that the graph says. */
