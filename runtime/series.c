@@ -77,6 +77,10 @@ static void read_name(Parser *parser, const char *text, size_t length) {
     series->channel = larger;
     parser->name_capacity = capacity;
   }
+  if (memchr(text, 0, length)) {
+    fail(parser, parser->row, parser->column, "a zero byte in a channel's name");
+    return;
+  }
   char numbered[40];
   snprintf(numbered, sizeof numbered, "column %lld", (long long)parser->column);
   char *name = text_copy(length ? text : numbered);
@@ -225,16 +229,28 @@ static void parse_text(Parser *parser, const char *text, size_t size) {
   csv_free(&csv);
 }
 
+static int compare_names(const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* One warning a name, in the order of names: a header may have very many. */
 static void check_names(Parser *parser) {
   Series *series = parser->series;
-  for (int64_t i = 0; i < series->channels && !parser->status; i++)
-    for (int64_t k = 0; k < i; k++) {
-      if (strcmp(series->channel[i], series->channel[k]) != 0) continue;
-      char name[EXCERPT_SIZE];
-      excerpt(series->channel[i], strlen(series->channel[i]), name);
-      parser->status = series_warn(series, parser->error, "two channels are called '%s'", name);
-      break;
-    }
+  size_t count = (size_t)series->channels;
+  const char **names = memory_allocate(count, sizeof *names);
+  if (!names) {
+    fail_memory(parser);
+    return;
+  }
+  for (size_t i = 0; i < count; i++) names[i] = series->channel[i];
+  qsort(names, count, sizeof *names, compare_names);
+  for (size_t i = 1; i < count && !parser->status; i++) {
+    if (strcmp(names[i - 1], names[i]) != 0 || (i > 1 && strcmp(names[i - 2], names[i]) == 0)) continue;
+    char name[EXCERPT_SIZE];
+    excerpt(names[i], strlen(names[i]), name);
+    parser->status = series_warn(series, parser->error, "two channels are called '%s'", name);
+  }
+  free(names);
 }
 
 static void parse_file(Parser *parser, const char *text, size_t size) {

@@ -104,17 +104,29 @@ static simba_status fail_size(const Series *series, int64_t channel, simba_error
                    series->path, series->channel[channel]);
 }
 
-static simba_status standardise(Series *series, simba_error *error) {
+/* Of one channel over its training rows. A plain sum's error grows with the number of rows; what it leaves behind is
+ * the mean of the differences, which a second pass adds. */
+static void fit_channel(const Series *series, int64_t channel, double *out_mean, double *out_deviation) {
   const int64_t rows = series->end[SPLIT_TRAIN], channels = series->channels;
+  const double *values = series->values + channel;
+  double sum = 0, rest = 0, squares = 0;
+  for (int64_t t = 0; t < rows; t++) sum += values[t * channels];
+  double mean = sum / (double)rows;
+  for (int64_t t = 0; t < rows; t++) rest += values[t * channels] - mean;
+  mean += rest / (double)rows;
+  for (int64_t t = 0; t < rows; t++) {
+    double difference = values[t * channels] - mean;
+    squares += difference * difference;
+  }
+  *out_mean = mean;
+  *out_deviation = sqrt(squares / (double)rows);
+}
+
+static simba_status standardise(Series *series, simba_error *error) {
+  const int64_t channels = series->channels;
   for (int64_t c = 0; c < channels; c++) {
-    double sum = 0, squares = 0;
-    for (int64_t t = 0; t < rows; t++) sum += series->values[t * channels + c];
-    double mean = sum / (double)rows;
-    for (int64_t t = 0; t < rows; t++) {
-      double difference = series->values[t * channels + c] - mean;
-      squares += difference * difference;
-    }
-    double deviation = sqrt(squares / (double)rows);
+    double mean, deviation;
+    fit_channel(series, c, &mean, &deviation);
     if (!isfinite(mean) || !isfinite(deviation)) return fail_size(series, c, error);
     if (deviation <= 10 * DBL_EPSILON * fabs(mean)) { /* what rounding leaves of 0 */
       deviation = 1;

@@ -195,11 +195,74 @@ START_TEST(too_few_rows) {
 END_TEST
 
 START_TEST(odd_but_usable) {
-  Series *series = load("x,x,\n1,2,3\n");
-  ck_assert_uint_eq(series->warning_count, 1);
+  Series *series = load("x,x,,y,x\n1,2,3,4,5\n");
+  ck_assert_uint_eq(series->warning_count, 1); /* one a name */
   ck_assert_str_eq(series->warning[0], "a.csv: two channels are called 'x'");
   ck_assert_str_eq(series->channel[2], "column 3");
   series_destroy(series);
+  series = NULL;
+  simba_error error;
+  ck_assert_int_eq(series_parse("a.csv", "x\0y,z\n1,2\n", 10, &series, &error), SIMBA_DATA_ERROR);
+  ck_assert_str_eq(error.message, "a.csv:1:1: a zero byte in a channel's name");
+}
+END_TEST
+
+/* Constant columns of values that no sum of them is exact for, and many rows for its error to grow in. */
+START_TEST(constant_channels) {
+  enum { ROWS = 20000 };
+  char *text = malloc(ROWS * 64 + 64);
+  int used = sprintf(text, "a,b,c,d\n");
+  for (int i = 0; i < ROWS; i++) used += sprintf(text + used, "0.1,-123.456,7e-300,%s\n", i < ROWS / 2 ? "3" : "3.001");
+  Series *series = load(text);
+  simba_error error = {0};
+  ck_assert_msg(series_prepare(series, 8, 4, &error) == SIMBA_OK, "%s", error.message);
+  ck_assert_uint_eq(series->warning_count, 3);
+  for (int64_t c = 0; c < 3; c++) {
+    ck_assert_double_eq(series->deviation[c], 1);
+    for (int64_t t = 0; t < ROWS; t++) ck_assert_float_eq_tol(series->scaled[t * 4 + c], 0, 1e-13f);
+  }
+  ck_assert_double_eq_tol(series->deviation[3], 0.001 * sqrt(5.0 / 7 * 2 / 7), 1e-15);
+  series_destroy(series);
+  free(text);
+}
+END_TEST
+
+/* Far from 0 against sums in long double: a mean that is off by its rounding would show in every value. */
+START_TEST(statistics_are_accurate) {
+  enum { ROWS = 30000, TRAIN = 21000 };
+  char *text = malloc(ROWS * 32 + 16);
+  int used = sprintf(text, "x\n");
+  for (int i = 0; i < ROWS; i++) used += sprintf(text + used, "%.17g\n", 1e9 + 0.1 * (i * 7919 % 1009));
+  Series *series = load(text);
+  simba_error error = {0};
+  ck_assert_msg(series_prepare(series, 8, 4, &error) == SIMBA_OK, "%s", error.message);
+  ck_assert_int_eq(series->end[SPLIT_TRAIN], TRAIN);
+  long double mean = 0, squares = 0;
+  for (int t = 0; t < TRAIN; t++) mean += series->values[t];
+  mean /= TRAIN;
+  for (int t = 0; t < TRAIN; t++) squares += (series->values[t] - mean) * (series->values[t] - mean);
+  ck_assert_double_eq_tol(series->mean[0], (double)mean, 2.5e-7); /* two units in the last place */
+  double deviation = (double)sqrtl(squares / TRAIN);
+  ck_assert_double_eq_tol(series->deviation[0], deviation, 1e-12 * deviation);
+  series_destroy(series);
+  free(text);
+}
+END_TEST
+
+/* As many names as a hostile header holds in a few megabytes: comparing each with each would take minutes. */
+START_TEST(very_many_channels) {
+  enum { CHANNELS = 400000 };
+  char *text = malloc(CHANNELS * 12);
+  int used = 0;
+  for (int i = 0; i < CHANNELS; i++) used += sprintf(text + used, "x%d,", i);
+  text[used - 1] = '\n';
+  for (int i = 0; i < CHANNELS; i++) used += sprintf(text + used, "1,");
+  text[used - 1] = '\n';
+  Series *series = load(text);
+  ck_assert_int_eq(series->channels, CHANNELS);
+  ck_assert_uint_eq(series->warning_count, 0);
+  series_destroy(series);
+  free(text);
 }
 END_TEST
 
@@ -259,6 +322,9 @@ int main(void) {
   tcase_add_test(cases, splits_and_windows);
   tcase_add_test(cases, too_few_rows);
   tcase_add_test(cases, odd_but_usable);
+  tcase_add_test(cases, constant_channels);
+  tcase_add_test(cases, statistics_are_accurate);
+  tcase_add_test(cases, very_many_channels);
   tcase_add_test(cases, values_too_large);
   tcase_add_test(cases, embedded_series);
   tcase_add_test(cases, published_series);
