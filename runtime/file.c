@@ -34,8 +34,9 @@ static simba_status read_stream(FILE *stream, const char *path, char **out_bytes
     capacity *= 2;
   }
   if (ferror(stream)) {
+    int failure = errno;
     free(bytes);
-    return error_set_system(error, path, "read", errno);
+    return error_set_system(error, path, "read", failure);
   }
   bytes[size] = 0;
   *out_bytes = bytes;
@@ -55,67 +56,95 @@ simba_status file_read(const char *path, char **out_bytes, size_t *out_size, sim
 
 struct AtomicFile {
   int descriptor;
-  char *path,
-      *temporary; /* temporary: NULL where `path` is no file but a device or a pipe, which is written as it is */
+  char *path;      /* as it was given, for messages */
+  char *target;    /* what is replaced: `path`, or what it links to */
+  char *temporary; /* NULL where `path` is written as it is */
 };
 
 static void atomic_file_free(AtomicFile *file) {
   if (file->descriptor >= 0) close(file->descriptor);
   free(file->path);
+  free(file->target);
   free(file->temporary);
   free(file);
+}
+
+static bool same_file(const struct stat *a, const struct stat *b) {
+  return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
+}
+
+/* A file system that knows no locks is no reason to refuse work. 0, or an errno. */
+static int lock_descriptor(int descriptor) {
+  return flock(descriptor, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK ? EBUSY : 0;
 }
 
 /* Between our open and our lock another writer may have renamed the file we opened to its final name: then we hold a
  * published file and must try again. 0, or an errno. */
 static int open_locked(const char *path, int *out_descriptor) {
   for (;;) {
-    int descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    int descriptor = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (descriptor < 0) return errno;
     struct stat ours, there;
-    if (flock(descriptor, LOCK_EX | LOCK_NB)) {
-      int failure = errno == EWOULDBLOCK ? EBUSY : errno;
-      close(descriptor);
-      return failure;
+    int failure = lock_descriptor(descriptor);
+    bool published = !failure && (fstat(descriptor, &ours) || stat(path, &there) || !same_file(&ours, &there));
+    if (!failure && !published && ftruncate(descriptor, 0)) {
+      failure = errno;
+      unlink(path);
     }
-    if (fstat(descriptor, &ours) == 0 && stat(path, &there) == 0 && ours.st_ino == there.st_ino &&
-        ours.st_dev == there.st_dev) {
-      if (ftruncate(descriptor, 0)) {
-        int failure = errno;
-        close(descriptor);
-        return failure;
-      }
+    if (!failure && !published) {
       *out_descriptor = descriptor;
       return 0;
     }
     close(descriptor);
+    if (failure) return failure;
   }
 }
 
-/* A rename over a device or a pipe (/dev/stdout, /dev/null) would put a file in its place. */
-static bool is_special(const char *path) {
-  struct stat status;
-  return stat(path, &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode);
+/* Whether `path` must be written as it is, because a rename over it would do harm: over a device or a pipe it would put
+ * a file in its place, and what the process or its parent writes to their standard output or error afterwards would be
+ * lost behind the new file. A descriptor of our own is duplicated, so that its position is shared. */
+static bool is_special(const char *path, int *out_own) {
+  struct stat there, own;
+  *out_own = -1;
+  if (stat(path, &there) || S_ISDIR(there.st_mode)) return false;
+  for (int descriptor = STDOUT_FILENO; descriptor <= STDERR_FILENO && *out_own < 0; descriptor++)
+    if (fstat(descriptor, &own) == 0 && same_file(&there, &own)) *out_own = descriptor;
+  return *out_own >= 0 || !S_ISREG(there.st_mode);
 }
 
-static int open_special(const char *path, int *out_descriptor) {
-  *out_descriptor = open(path, O_WRONLY | O_CLOEXEC);
+static int open_special(const char *path, int own, int *out_descriptor) {
+  *out_descriptor = own >= 0 ? fcntl(own, F_DUPFD_CLOEXEC, 0) : open(path, O_WRONLY | O_CLOEXEC);
   return *out_descriptor < 0 ? errno : 0;
+}
+
+/* The names to replace and to write to. A link stays, and what it leads to is replaced; one that leads nowhere is
+ * replaced itself. */
+static bool set_names(AtomicFile *file) {
+  struct stat status;
+  bool link = lstat(file->path, &status) == 0 && S_ISLNK(status.st_mode);
+  if (link) file->target = realpath(file->path, NULL);
+  if (!file->target) file->target = text_copy(file->path);
+  if (!file->target) return false;
+  size_t length = strlen(file->target);
+  file->temporary = memory_allocate(length + sizeof ".tmp", 1);
+  if (!file->temporary) return false;
+  memcpy(file->temporary, file->target, length);
+  memcpy(file->temporary + length, ".tmp", sizeof ".tmp");
+  return true;
 }
 
 simba_status atomic_file_open(const char *path, AtomicFile **out_file, simba_error *error) {
   AtomicFile *file = calloc(1, sizeof *file);
   if (!file) return error_set_memory(error, path);
-  bool special = is_special(path);
+  int own;
+  bool special = is_special(path, &own);
   file->descriptor = -1;
   file->path = text_copy(path);
-  file->temporary = special ? NULL : memory_allocate(strlen(path) + sizeof ".tmp", 1);
-  if (!file->path || (!special && !file->temporary)) {
+  if (!file->path || (!special && !set_names(file))) {
     atomic_file_free(file);
     return error_set_memory(error, path);
   }
-  if (!special) sprintf(file->temporary, "%s.tmp", path);
-  int failure = special ? open_special(path, &file->descriptor) : open_locked(file->temporary, &file->descriptor);
+  int failure = special ? open_special(path, own, &file->descriptor) : open_locked(file->temporary, &file->descriptor);
   if (failure) {
     atomic_file_free(file);
     if (failure == EBUSY)
@@ -162,13 +191,13 @@ simba_status atomic_file_commit(AtomicFile *file, simba_error *error) {
   }
   int failure = 0;
   if (fsync(file->descriptor) && errno != EINVAL) failure = errno;
-  if (!failure && rename(file->temporary, file->path)) failure = errno;
+  if (!failure && rename(file->temporary, file->target)) failure = errno;
   if (failure) {
     error_set_system(error, file->path, "write", failure);
     atomic_file_abandon(file);
     return failure == ENOMEM ? SIMBA_OUT_OF_MEMORY : SIMBA_IO_ERROR;
   }
-  failure = sync_folder(file->path);
+  failure = sync_folder(file->target);
   simba_status status = failure ? error_set_system(error, file->path, "sync the folder of", failure) : SIMBA_OK;
   atomic_file_free(file);
   return status;
@@ -214,8 +243,7 @@ simba_status folder_create(const char *path, simba_error *error) {
 simba_status folder_lock(const char *path, int *out_lock, simba_error *error) {
   int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) return error_set_system(error, path, "open the folder", errno);
-  /* A file system that knows no locks is no reason to refuse work. */
-  if (flock(descriptor, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
+  if (lock_descriptor(descriptor)) {
     close(descriptor);
     return error_set(error, SIMBA_IO_ERROR, "%s: another process is working in this folder", path);
   }

@@ -1,6 +1,7 @@
 /* Whole files, read at once and written atomically. A file being written is <path>.tmp, locked; commit syncs it,
  * renames it over <path> and syncs the folder, so that at any moment <path> is the old file or the new one, complete.
- * Where <path> is a device or a pipe it is written as it is.
+ * Where <path> is a device, a pipe, or the process's own standard output or error it is written as it is; a symbolic
+ * link stays, and what it leads to is replaced.
  * Errors name the file and the system's reason; the temporary file is removed. */
 #ifndef SIMBA_FILE_H
 #define SIMBA_FILE_H
