@@ -61,6 +61,31 @@ static bool json_whole(const cJSON *item, uint64_t *out) {
   return true;
 }
 
+/* JSON allows an object to name a member twice, and readers differ in which one they take: we take none. out_name: NULL
+ * where all are different. */
+static simba_status find_twice(const Reader *reader, const cJSON *object, const char **out_name) {
+  *out_name = NULL;
+  size_t count = (size_t)cJSON_GetArraySize(object), i = 0;
+  const char **names = memory_allocate(count, sizeof *names);
+  if (!names) return error_set_memory(reader->error, reader->file->path);
+  const cJSON *item;
+  cJSON_ArrayForEach(item, object) names[i++] = item->string;
+  texts_sort(names, count);
+  for (i = 1; i < count && !*out_name; i++)
+    if (strcmp(names[i - 1], names[i]) == 0) *out_name = names[i];
+  free(names);
+  return SIMBA_OK;
+}
+
+static simba_status check_members(const Reader *reader, const cJSON *entry) {
+  const char *twice;
+  simba_status status = find_twice(reader, entry, &twice);
+  if (status || !twice) return status;
+  char found[128];
+  snprintf(found, sizeof found, "its header entry has '%.40s' twice", twice);
+  return fail(reader, entry->string, found);
+}
+
 static simba_status read_type(const Reader *reader, const cJSON *entry, Tensor *tensor) {
   const cJSON *type = cJSON_GetObjectItemCaseSensitive(entry, "dtype");
   if (!cJSON_IsString(type)) return fail(reader, tensor->name, "has no dtype: expected a string");
@@ -120,10 +145,11 @@ static simba_status read_offsets(const Reader *reader, const cJSON *entry, Exten
 static simba_status read_entry(const Reader *reader, const cJSON *entry, Extent *extent) {
   extent->tensor.name = entry->string;
   if (!cJSON_IsObject(entry)) return fail(reader, entry->string, "its header entry is not an object");
-  simba_status status = read_type(reader, entry, &extent->tensor);
+  simba_status status = check_members(reader, entry);
+  if (!status) status = read_type(reader, entry, &extent->tensor);
   if (!status) status = read_shape(reader, entry, &extent->tensor);
   if (!status) status = read_offsets(reader, entry, extent);
-  extent->tensor.bytes = reader->data + extent->begin;
+  if (!status) extent->tensor.bytes = reader->data + extent->begin;
   return status;
 }
 
@@ -131,6 +157,11 @@ static simba_status read_metadata(const Reader *reader, const cJSON *metadata) {
   TensorFile *file = reader->file;
   if (!cJSON_IsObject(metadata))
     return error_set(reader->error, SIMBA_DATA_ERROR, "%s: __metadata__ is not an object", file->path);
+  const char *twice;
+  simba_status status = find_twice(reader, metadata, &twice);
+  if (status) return status;
+  if (twice)
+    return error_set(reader->error, SIMBA_DATA_ERROR, "%s: __metadata__ has '%.200s' twice", file->path, twice);
   file->metadata = memory_allocate((size_t)cJSON_GetArraySize(metadata), sizeof *file->metadata);
   if (!file->metadata) return error_set_memory(reader->error, file->path);
   const cJSON *item;
@@ -144,25 +175,6 @@ static simba_status read_metadata(const Reader *reader, const cJSON *metadata) {
 }
 
 /* ---- The header as a whole ---- */
-
-static int compare_names(const void *a, const void *b) {
-  return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* JSON allows an object to name a member twice; we do not. Checked at the top level and within __metadata__. */
-static simba_status check_unique(const Reader *reader, const cJSON *object) {
-  size_t count = (size_t)cJSON_GetArraySize(object), i = 0;
-  const char **names = memory_allocate(count, sizeof *names);
-  if (!names) return error_set_memory(reader->error, reader->file->path);
-  const cJSON *item;
-  cJSON_ArrayForEach(item, object) names[i++] = item->string;
-  qsort(names, count, sizeof *names, compare_names);
-  simba_status status = SIMBA_OK;
-  for (i = 1; i < count && !status; i++)
-    if (strcmp(names[i - 1], names[i]) == 0) status = fail(reader, names[i], "its name appears twice in the header");
-  free(names);
-  return status;
-}
 
 static int compare_extents(const void *a, const void *b) {
   const Extent *left = a, *right = b;
@@ -198,8 +210,10 @@ static simba_status read_header(Reader *reader) {
   TensorFile *file = reader->file;
   if (!cJSON_IsObject(reader->json))
     return error_set(reader->error, SIMBA_DATA_ERROR, "%s: the header is not a JSON object", file->path);
-  simba_status status = check_unique(reader, reader->json);
+  const char *twice;
+  simba_status status = find_twice(reader, reader->json, &twice);
   if (status) return status;
+  if (twice) return fail(reader, twice, "its name appears twice in the header");
   size_t entries = (size_t)cJSON_GetArraySize(reader->json);
   reader->extent = calloc(entries ? entries : 1, sizeof *reader->extent);
   file->tensor = memory_allocate(entries, sizeof *file->tensor);
@@ -217,6 +231,17 @@ static simba_status read_header(Reader *reader) {
   return status;
 }
 
+/* A zero byte, plain or as \u0000, would end a name early: two names could pass for one. */
+static bool has_zero(const char *header, size_t length) {
+  if (memchr(header, 0, length)) return true;
+  for (size_t i = 0; i + 1 < length; i++) {
+    if (header[i] != '\\') continue;
+    if (length - i >= 6 && memcmp(header + i, "\\u0000", 6) == 0) return true;
+    i++; /* what is escaped, perhaps a backslash */
+  }
+  return false;
+}
+
 /* The names in a TensorFile are those of the JSON tree, which lives as long as it does. */
 static simba_status parse_owned(TensorFile *file, const char *bytes, size_t size, simba_error *error) {
   if (size < LENGTH_BYTES)
@@ -231,7 +256,7 @@ static simba_status parse_owned(TensorFile *file, const char *bytes, size_t size
     return error_set(error, SIMBA_DATA_ERROR, "%s: truncated: header of %" PRIu64 " bytes, but the file has %zu",
                      file->path, length, size);
   const char *header = bytes + LENGTH_BYTES, *end = NULL;
-  if (memchr(header, 0, length))
+  if (has_zero(header, length))
     return error_set(error, SIMBA_DATA_ERROR, "%s: the header contains a zero byte", file->path);
   Reader reader = {.file = file, .error = error};
   reader.json = cJSON_ParseWithLengthOpts(header, length, &end, false);

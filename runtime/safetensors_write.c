@@ -25,7 +25,7 @@ static bool add_tensor(cJSON *header, const Tensor *tensor, size_t begin) {
   for (int32_t i = 0; i < tensor->rank; i++)
     if (!cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)tensor->shape[i]))) return false;
   cJSON *offsets = cJSON_AddArrayToObject(entry, "data_offsets");
-  return cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)begin)) &&
+  return shape && cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)begin)) &&
          cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)(begin + byte_count(tensor))));
 }
 

@@ -229,10 +229,6 @@ static void parse_text(Parser *parser, const char *text, size_t size) {
   csv_free(&csv);
 }
 
-static int compare_names(const void *a, const void *b) {
-  return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
 /* One warning a name, in the order of names: a header may have very many. */
 static void check_names(Parser *parser) {
   Series *series = parser->series;
@@ -243,7 +239,7 @@ static void check_names(Parser *parser) {
     return;
   }
   for (size_t i = 0; i < count; i++) names[i] = series->channel[i];
-  qsort(names, count, sizeof *names, compare_names);
+  texts_sort(names, count);
   for (size_t i = 1; i < count && !parser->status; i++) {
     if (strcmp(names[i - 1], names[i]) != 0 || (i > 1 && strcmp(names[i - 2], names[i]) == 0)) continue;
     char name[EXCERPT_SIZE];

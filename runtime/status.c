@@ -104,6 +104,12 @@ char *text_copy(const char *text) {
   return copy;
 }
 
+static int compare_texts(const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+void texts_sort(const char **texts, size_t count) { qsort(texts, count, sizeof *texts, compare_texts); }
+
 int32_t processor_count(void) {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set)) return 1;

@@ -27,6 +27,8 @@ void *memory_allocate(size_t count, size_t size);
 void *memory_allocate_aligned(size_t count, size_t size);
 /* NULL for NULL and where memory is exhausted. */
 char *text_copy(const char *text);
+/* Sorts by bytes: equal ones are neighbours then. */
+void texts_sort(const char **texts, size_t count);
 /* Number of threads worth starting: the processors that this process may run on. */
 int32_t processor_count(void);
 

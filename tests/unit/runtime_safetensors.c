@@ -79,6 +79,11 @@ static const struct BadHeader {
      "f: tensor 'b': its bytes overlap those of tensor 'a'"},
     {"{" TENSOR("a", "F32", "[1]", 0, 4) "," TENSOR("a", "F32", "[1]", 4, 8) "}", 8,
      "f: tensor 'a': its name appears twice in the header"},
+    {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"shape\":[2],\"data_offsets\":[0,4]}}", 4,
+     "f: tensor 'a': its header entry has 'shape' twice"},
+    {"{\"__metadata__\":{\"k\":\"1\",\"l\":\"2\",\"k\":\"3\"}}", 0, "f: __metadata__ has 'k' twice"},
+    {"{" TENSOR("a\\u0000b", "F32", "[1]", 0, 4) "}", 4, "f: the header contains a zero byte"},
+    {"{\"__metadata__\":{\"k\":\"\\\\\\u0000\"}}", 0, "f: the header contains a zero byte"},
     {"{\"__metadata__\":{\"k\":1}}", 0, "f: __metadata__ 'k' is not a string"},
     {"{\"__metadata__\":[]}", 0, "f: __metadata__ is not an object"},
 };
@@ -136,6 +141,9 @@ START_TEST(holes_are_noted) {
   tensor_file_close(file);
   ck_assert_int_eq(parse("{" TENSOR("a", "F32", "[1]", 0, 4) "}  ", 4, &file, NULL), SIMBA_OK);
   ck_assert_ptr_null(file->note);
+  tensor_file_close(file);
+  ck_assert_int_eq(parse("{" TENSOR("a\\\\u0000", "F32", "[1]", 0, 4) "}", 4, &file, NULL), SIMBA_OK);
+  ck_assert_str_eq(file->tensor[0].name, "a\\u0000"); /* a backslash and a word, no zero */
   tensor_file_close(file);
   ck_assert_int_eq(parse("{}", 0, &file, NULL), SIMBA_OK);
   ck_assert_uint_eq(file->count, 0);
