@@ -1,5 +1,6 @@
 #include "optimizer.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,7 @@ static bool is_decayed(const OptimizerTensor *tensor, simba_decay decay) {
 }
 
 static size_t block_count(const OptimizerTensor *tensor) {
-  return tensor->frozen ? 0 : (size_t)((tensor->count + OPTIMIZER_BLOCK - 1) / OPTIMIZER_BLOCK);
+  return tensor->frozen ? 0 : (size_t)(tensor->count / OPTIMIZER_BLOCK + (tensor->count % OPTIMIZER_BLOCK != 0));
 }
 
 static void fill_blocks(Optimizer *optimizer) {
@@ -54,8 +55,9 @@ static simba_status check_settings(const OptimizerSettings *settings, simba_erro
   if (!(settings->beta1 >= 0 && settings->beta1 < 1 && settings->beta2 >= 0 && settings->beta2 < 1))
     return error_set(error, SIMBA_INVALID_ARGUMENT, "AdamW: betas %g and %g: expected 0 <= beta < 1", settings->beta1,
                      settings->beta2);
-  if (!(settings->epsilon > 0 && isfinite(settings->epsilon)))
-    return error_set(error, SIMBA_INVALID_ARGUMENT, "AdamW: epsilon %g: expected more than 0", settings->epsilon);
+  /* Elements are f32 without subnormals: anything smaller would be 0, and 0 / 0 where nothing has been learned yet. */
+  if (!(settings->epsilon >= FLT_MIN && settings->epsilon <= FLT_MAX))
+    return error_set(error, SIMBA_INVALID_ARGUMENT, "AdamW: epsilon %g: expected 1.2e-38 to 3.4e38", settings->epsilon);
   if (!(settings->weight_decay >= 0 && isfinite(settings->weight_decay)))
     return error_set(error, SIMBA_INVALID_ARGUMENT, "AdamW: weight decay %g: expected 0 or more",
                      settings->weight_decay);

@@ -1,6 +1,7 @@
 /* AdamW against formulas in double, its groupings, clipping and determinism; the schedule against golden values; Philox
  * against published vectors; shuffles. */
 #include <check.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -208,11 +209,18 @@ START_TEST(norm_and_clipping) {
   for (int i = 0; i < SIZE; i++) {
     double expected = 0.1 * scale * (double)gradients[i];
     ck_assert_double_eq_tol(optimizer_first_moment(clipping)[i], expected, 1e-6 * fabs(expected));
-    gradients[i] *= 1e-3f; /* below the limit: nothing is clipped */
+    gradients[i] *= 0.5f;
   }
+  norm = optimizer_gradient_norm(plain, gradients, NULL); /* a limit that is just kept: nothing is clipped */
+  optimizer_destroy(clipping);
+  settings.clip = norm;
+  clipping = create(&tensor, 1, SIZE, &settings);
+  ck_assert_int_eq(optimizer_step(clipping, clipped, gradients, 1e-3, NULL, NULL, NULL), SIMBA_OK);
   ck_assert_int_eq(optimizer_step(plain, parameters, gradients, 1e-3, NULL, NULL, NULL), SIMBA_OK);
+  ck_assert_mem_eq(optimizer_first_moment(clipping), optimizer_first_moment(plain), sizeof gradients);
   for (int i = 0; i < SIZE; i++)
-    ck_assert_double_eq_tol(optimizer_first_moment(plain)[i], 0.1 * (double)gradients[i], 1e-12);
+    ck_assert_double_eq_tol(optimizer_first_moment(plain)[i], 0.1 * (double)gradients[i],
+                            1e-7 * fabs((double)gradients[i]));
   optimizer_destroy(plain);
   optimizer_destroy(clipping);
 }
@@ -237,6 +245,37 @@ START_TEST(bad_gradients_change_nothing) {
 }
 END_TEST
 
+/* Without a gradient yet there is nothing to divide: neither by the smallest epsilon nor in the first step. */
+START_TEST(nothing_learned_moves_nothing) {
+  float parameters[2] = {1, -2}, gradients[2] = {0, 1e-30f}; /* whose square is 0 in f32 */
+  const OptimizerTensor tensor = {.name = "w", .count = 2, .rank = 1};
+  OptimizerSettings settings = SETTINGS;
+  settings.weight_decay = 0;
+  settings.epsilon = (double)FLT_MIN;
+  Optimizer *optimizer = create(&tensor, 1, 2, &settings);
+  ck_assert_int_eq(optimizer_step(optimizer, parameters, gradients, 0, NULL, NULL, NULL), SIMBA_OK);
+  ck_assert_float_eq(parameters[0], 1);
+  ck_assert_float_eq(parameters[1], -2);
+  optimizer_destroy(optimizer);
+}
+END_TEST
+
+/* Gradients about as large as epsilon: where it stands in the formula shows in every digit. */
+START_TEST(epsilon_is_added_to_the_root) {
+  float parameters[3] = {0}, gradients[3] = {1e-4f, -1e-6f, 1e-8f};
+  const OptimizerTensor tensor = {.name = "w", .count = 3, .rank = 1};
+  OptimizerSettings settings = SETTINGS;
+  settings.epsilon = 1e-6;
+  Optimizer *optimizer = create(&tensor, 1, 3, &settings);
+  ck_assert_int_eq(optimizer_step(optimizer, parameters, gradients, 1e-3, NULL, NULL, NULL), SIMBA_OK);
+  for (int i = 0; i < 3; i++) {
+    double g = (double)gradients[i], expected = -1e-3 * g / (fabs(g) + 1e-6);
+    ck_assert_double_eq_tol((double)parameters[i], expected, 1e-6 * fabs(expected));
+  }
+  optimizer_destroy(optimizer);
+}
+END_TEST
+
 START_TEST(wrong_settings) {
   Optimizer *optimizer = NULL;
   simba_error error;
@@ -244,6 +283,18 @@ START_TEST(wrong_settings) {
   settings.beta1 = 1;
   ck_assert_int_eq(optimizer_create(NULL, 0, 0, &settings, &optimizer, &error), SIMBA_INVALID_ARGUMENT);
   ck_assert_str_eq(error.message, "AdamW: betas 1 and 0.999: expected 0 <= beta < 1");
+  settings = SETTINGS;
+  settings.epsilon = 1e-40; /* would be flushed to 0 */
+  ck_assert_int_eq(optimizer_create(NULL, 0, 0, &settings, &optimizer, &error), SIMBA_INVALID_ARGUMENT);
+  ck_assert_str_eq(error.message, "AdamW: epsilon 1e-40: expected 1.2e-38 to 3.4e38");
+  settings.epsilon = NAN;
+  ck_assert_int_eq(optimizer_create(NULL, 0, 0, &settings, &optimizer, &error), SIMBA_INVALID_ARGUMENT);
+  settings = SETTINGS;
+  settings.weight_decay = -1;
+  ck_assert_int_eq(optimizer_create(NULL, 0, 0, &settings, &optimizer, &error), SIMBA_INVALID_ARGUMENT);
+  settings = SETTINGS;
+  settings.clip = NAN;
+  ck_assert_int_eq(optimizer_create(NULL, 0, 0, &settings, &optimizer, &error), SIMBA_INVALID_ARGUMENT);
   OptimizerTensor tensor = {.name = "w", .offset = 2, .count = 3, .rank = 1};
   ck_assert_int_eq(optimizer_create(&tensor, 1, 4, &SETTINGS, &optimizer, &error), SIMBA_INVALID_ARGUMENT);
   ck_assert_str_eq(error.message, "tensor 'w' lies outside of the 4 parameters");
@@ -359,6 +410,8 @@ int main(void) {
   tcase_add_test(cases, same_bits_for_any_number_of_threads);
   tcase_add_test(cases, norm_and_clipping);
   tcase_add_test(cases, bad_gradients_change_nothing);
+  tcase_add_test(cases, nothing_learned_moves_nothing);
+  tcase_add_test(cases, epsilon_is_added_to_the_root);
   tcase_add_test(cases, wrong_settings);
   tcase_add_test(cases, cosine_schedule_is_exact);
   tcase_add_test(cases, philox_vectors);
