@@ -11,7 +11,15 @@ enum { FORMAT_VERSION = 1, KEY_SIZE = 32 };
 
 /* ---- Counters as metadata ---- */
 
-typedef enum FieldType { FIELD_SIGNED, FIELD_UNSIGNED, FIELD_REAL, FIELD_FLAG, FIELD_COUNT_32, FIELD_KIND } FieldType;
+typedef enum FieldType {
+  FIELD_COUNT,
+  FIELD_EPOCH,
+  FIELD_UNSIGNED,
+  FIELD_REAL,
+  FIELD_FLAG,
+  FIELD_COUNT_32,
+  FIELD_KIND
+} FieldType;
 
 typedef struct Field {
   const char *key;
@@ -20,9 +28,9 @@ typedef struct Field {
 } Field;
 
 static const Field FIELDS[] = {
-    {"step", FIELD_SIGNED, offsetof(Progress, step)},
-    {"epoch", FIELD_SIGNED, offsetof(Progress, epoch)},
-    {"step_in_epoch", FIELD_SIGNED, offsetof(Progress, step_in_epoch)},
+    {"step", FIELD_COUNT, offsetof(Progress, step)},
+    {"epoch", FIELD_COUNT, offsetof(Progress, epoch)},
+    {"step_in_epoch", FIELD_COUNT, offsetof(Progress, step_in_epoch)},
     {"seed", FIELD_UNSIGNED, offsetof(Progress, seed)},
     {"schedule.kind", FIELD_KIND, offsetof(Progress, schedule.kind)},
     {"schedule.rate", FIELD_REAL, offsetof(Progress, schedule.rate)},
@@ -32,12 +40,12 @@ static const Field FIELDS[] = {
     {"schedule.total", FIELD_REAL, offsetof(Progress, schedule.total)},
     {"rate", FIELD_REAL, offsetof(Progress, rate)},
     {"best", FIELD_REAL, offsetof(Progress, best)},
-    {"best_epoch", FIELD_SIGNED, offsetof(Progress, best_epoch)},
-    {"epochs_since", FIELD_SIGNED, offsetof(Progress, epochs_since)},
+    {"best_epoch", FIELD_EPOCH, offsetof(Progress, best_epoch)},
+    {"epochs_since", FIELD_COUNT, offsetof(Progress, epochs_since)},
     {"stopped", FIELD_FLAG, offsetof(Progress, stopped)},
     {"loss_sum", FIELD_REAL, offsetof(Progress, loss_sum)},
     {"metric_count", FIELD_COUNT_32, offsetof(Progress, metric_count)},
-    {"sample_count", FIELD_SIGNED, offsetof(Progress, sample_count)},
+    {"sample_count", FIELD_COUNT, offsetof(Progress, sample_count)},
 };
 enum { FIELDS_COUNT = sizeof FIELDS / sizeof *FIELDS, METADATA_MAX = FIELDS_COUNT + CHECKPOINT_MAX_METRICS + 2 };
 
@@ -50,7 +58,8 @@ typedef struct MetadataText {
 static void field_text(const Field *field, const Progress *progress, char out[NUMBER_TEXT_SIZE]) {
   const void *at = (const char *)progress + field->offset;
   switch (field->type) {
-    case FIELD_SIGNED:
+    case FIELD_COUNT:
+    case FIELD_EPOCH:
       snprintf(out, NUMBER_TEXT_SIZE, "%" PRId64, *(const int64_t *)at);
       break;
     case FIELD_UNSIGNED:
@@ -93,9 +102,9 @@ static bool field_read(const Field *field, const char *text, Progress *progress)
     case FIELD_KIND:
       *(simba_schedule_kind *)at = (simba_schedule_kind)whole;
       return whole == SIMBA_CONSTANT || whole == SIMBA_COSINE;
-    default:
+    default: /* an epoch is -1 where there is none */
       *(int64_t *)at = whole;
-      return true;
+      return whole >= (field->type == FIELD_EPOCH ? -1 : 0);
   }
 }
 
@@ -263,16 +272,16 @@ static const char *next_word(const char **text, size_t *out_length) {
   return word;
 }
 
-/* The names in `expected` whose values `found` does not have at the same place. */
+/* The names whose values differ, or that only one of the two has: names and values stand at the same places. */
 static void list_differences(const char *found, const char *expected, char *out, size_t size) {
   size_t used = 0;
   out[0] = 0;
-  while (*expected && used < size) {
-    size_t name_length, value_length, found_length;
+  while ((*expected || *found) && used < size) {
+    size_t name_length, value_length, there_length, found_length;
     const char *name = next_word(&expected, &name_length), *value = next_word(&expected, &value_length);
-    next_word(&found, &found_length);
-    const char *there = next_word(&found, &found_length);
-    if (found_length == value_length && memcmp(value, there, value_length) == 0) continue;
+    const char *there = next_word(&found, &there_length), *held = next_word(&found, &found_length);
+    if (found_length == value_length && memcmp(value, held, value_length) == 0) continue;
+    if (name_length == 0) name = there, name_length = there_length;
     used += (size_t)snprintf(out + used, size - used, "%s%.*s", used ? ", " : "", (int)name_length, name);
   }
 }

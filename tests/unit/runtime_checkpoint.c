@@ -31,7 +31,8 @@ static const char *in_folder(const char *name, char out[128]) {
 enum { WEIGHTS = 6, STATES = 3 };
 
 typedef struct Run {
-  float weight[WEIGHTS], first[WEIGHTS], second[WEIGHTS], best[WEIGHTS], state[STATES], best_state[STATES];
+  float weight[WEIGHTS], first[WEIGHTS], second[WEIGHTS], best[WEIGHTS], average[WEIGHTS], state[STATES],
+      best_state[STATES];
   CheckpointTensor tensor[2];
   Progress progress;
 } Run;
@@ -43,21 +44,25 @@ static Run *run_create(float base) {
     run->first[i] = base * 0.1f;
     run->second[i] = base * 1e-40f;
     run->best[i] = base - 1;
+    run->average[i] = base + 0.5f;
   }
   for (int i = 0; i < STATES; i++) {
     run->state[i] = base * 3;
     run->best_state[i] = base * 4;
   }
-  run->tensor[0] = (CheckpointTensor){"w", 2, {2, 3}, true, run->weight, run->first, run->second, run->best};
+  run->tensor[0] =
+      (CheckpointTensor){"w", 2, {2, 3}, true, run->weight, run->first, run->second, run->best, run->average};
   run->tensor[1] = (CheckpointTensor){"running", 1, {3}, false, run->state, NULL, NULL, run->best_state};
   run->progress = (Progress){.step = 1234567890123,
                              .epoch = 3,
                              .step_in_epoch = 17,
                              .seed = UINT64_MAX,
                              .schedule = {SIMBA_COSINE, 1e-3, 1e-5, 1e-6, 5, 310},
+                             .rate = 0.7e-3,
                              .best = 0.1,
                              .best_epoch = 2,
                              .epochs_since = 1,
+                             .stopped = true,
                              .loss_sum = 1.0 / 3,
                              .metric_count = 2,
                              .metric_sum = {DBL_MIN, -INFINITY},
@@ -74,6 +79,7 @@ static void check_equal(const Run *a, const Run *b) {
   ck_assert_mem_eq(a->first, b->first, sizeof a->first);
   ck_assert_mem_eq(a->second, b->second, sizeof a->second);
   ck_assert_mem_eq(a->best, b->best, sizeof a->best);
+  ck_assert_mem_eq(a->average, b->average, sizeof a->average);
   ck_assert_mem_eq(a->state, b->state, sizeof a->state);
   ck_assert_mem_eq(a->best_state, b->best_state, sizeof a->best_state);
   ck_assert_int_eq(a->progress.step, b->progress.step);
@@ -86,6 +92,7 @@ static void check_equal(const Run *a, const Run *b) {
   ck_assert_double_eq(a->progress.schedule.warmup_rate, b->progress.schedule.warmup_rate);
   ck_assert_double_eq(a->progress.schedule.warmup, b->progress.schedule.warmup);
   ck_assert_double_eq(a->progress.schedule.total, b->progress.schedule.total);
+  ck_assert_double_eq(a->progress.rate, b->progress.rate);
   ck_assert_double_eq(a->progress.best, b->progress.best);
   ck_assert_int_eq(a->progress.best_epoch, b->progress.best_epoch);
   ck_assert_int_eq(a->progress.epochs_since, b->progress.epochs_since);
@@ -137,6 +144,7 @@ static void check_refused(const char *path, const char *fingerprint, CheckpointT
     tensors[i].first_moment = tensors[i].parameter ? run->first : NULL;
     tensors[i].second_moment = tensors[i].parameter ? run->second : NULL;
     tensors[i].best = i ? run->best_state : run->best;
+    tensors[i].average = i ? NULL : run->average;
   }
   ck_assert_int_eq(checkpoint_load(path, fingerprint, tensors, count, &run->progress, &error), SIMBA_DATA_ERROR);
   char expected[512];
@@ -157,6 +165,9 @@ START_TEST(refused_as_a_whole) {
   check_refused(path, "model a seed 3", saved->tensor, 2,
                 "a checkpoint of another run (what differs: seed): resume it as it was begun, or begin a new run in "
                 "another folder");
+  check_refused(path, "", saved->tensor, 2,
+                "a checkpoint of another run (what differs: model): resume it as it was begun, or begin a new run in "
+                "another folder");
   check_refused(path, "model a", saved->tensor, 1, "tensor 'buf.running' is not one of this model");
   shape->tensor[1].shape[0] = 2;
   check_refused(path, "model a", shape->tensor, 2, "tensor 'buf.running' is F32 [3]: expected F32 [2]");
@@ -168,6 +179,38 @@ START_TEST(refused_as_a_whole) {
   check_refused(path, "model a", saved->tensor, 2, "not a checkpoint: no such entry in __metadata__");
   free(saved);
   free(shape);
+}
+END_TEST
+
+/* Counters that would lead a run out of its bounds, put into a file of the same length. */
+static const struct BadCounter {
+  const char *text, *instead, *message;
+} BAD_COUNTERS[] = {
+    {"\"step_in_epoch\":\"17\"", "\"step_in_epoch\":\"-1\"", "checkpoint with a bad 'step_in_epoch': '-1'"},
+    {"\"step\":\"1234", "\"step\":\"-234", "checkpoint with a bad 'step': '-234567890123'"},
+    {"\"step\":\"1234", "\"step\":\"1e34", "checkpoint with a bad 'step': '1e34567890123'"},
+    {"\"seed\":\"1844", "\"seed\":\"9944", "checkpoint with a bad 'seed': '99446744073709551615'"},
+    {"\"metric_count\":\"2\"", "\"metric_count\":\"3\"", "checkpoint without 'metric_sum.2'"},
+    {"\"schedule.kind\":\"1\"", "\"schedule.kind\":\"7\"", "checkpoint with a bad 'schedule.kind': '7'"},
+    {"\"stopped\":\"1\"", "\"stopped\":\"2\"", "checkpoint with a bad 'stopped': '2'"},
+    {"\"epochs_since\"", "\"epochs_sunk!\"", "checkpoint without 'epochs_since'"},
+    {"\"checkpoint\":\"1\"", "\"checkpoint\":\"2\"", "checkpoint of format 2: expected 1"},
+};
+
+START_TEST(bad_counters) {
+  const struct BadCounter *bad = &BAD_COUNTERS[_i];
+  char path[128], *bytes;
+  size_t size;
+  Run *saved = run_create(1);
+  ck_assert_int_eq(save(in_folder("counters", path), saved), SIMBA_OK);
+  ck_assert_int_eq(file_read(path, &bytes, &size, NULL), SIMBA_OK);
+  char *at = memmem(bytes, size, bad->text, strlen(bad->text));
+  ck_assert_ptr_nonnull(at);
+  memcpy(at, bad->instead, strlen(bad->instead));
+  ck_assert_int_eq(file_write(path, bytes, size, NULL), SIMBA_OK);
+  check_refused(path, "model a", saved->tensor, 2, bad->message);
+  free(bytes);
+  free(saved);
 }
 END_TEST
 
@@ -363,6 +406,7 @@ int main(void) {
   tcase_add_test(cases, round_trip);
   tcase_add_test(cases, without_a_best_epoch);
   tcase_add_test(cases, refused_as_a_whole);
+  tcase_add_loop_test(cases, bad_counters, 0, (int)(sizeof BAD_COUNTERS / sizeof *BAD_COUNTERS));
   tcase_add_test(cases, weights_files);
   tcase_add_test(cases, weights_of_another_model);
   tcase_add_test(cases, many_missing_names);
