@@ -111,6 +111,7 @@ typedef enum StatementKind {
   STATEMENT_METRIC,    /* metric name = value */
   STATEMENT_FOR,       /* for name in from..to { body } */
   STATEMENT_IF,        /* if value { body } else { other } */
+  STATEMENT_REQUIRE,   /* require value, "message" */
   STATEMENT_EXPRESSION /* value: what the block gives back */
 } StatementKind;
 
@@ -129,6 +130,7 @@ struct Statement {
   Expression *value; /* param, state: NULL where no initial value was written */
   Expression *from, *to;
   Path path;
+  const char *message; /* require: without its quotes */
   Body body, other;
 };
 

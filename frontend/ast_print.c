@@ -162,8 +162,8 @@ static int begin_node(Printer *printer, int parent, const Text *label) {
 static void print_body(Printer *printer, int parent, const Body *body);
 
 static void print_statement_head(const Statement *statement, Text *label) {
-  static const char *const words[] = {"dim ",    "let ",  "param ",  "state ", "update ", "input ", "target ",
-                                      "output ", "loss ", "metric ", "for ",   "if ",     ""};
+  static const char *const words[] = {"dim ",    "let ",  "param ",  "state ", "update ", "input ",   "target ",
+                                      "output ", "loss ", "metric ", "for ",   "if ",     "require ", ""};
   text_puts(label, words[statement->kind]);
   if (statement->tuple) text_puts(label, "(");
   for (uint32_t i = 0; i < statement->count; i++) text_print(label, "%s%s", i ? ", " : "", statement->name[i].text);
@@ -182,6 +182,7 @@ static void print_statement_head(const Statement *statement, Text *label) {
     if (statement->count) text_puts(label, " = ");
     ast_print_expression(statement->value, label);
   }
+  if (statement->kind == STATEMENT_REQUIRE) text_print(label, ", \"%s\"", statement->message);
 }
 
 static void print_statement(Printer *printer, int parent, const Statement *statement) {

@@ -60,6 +60,8 @@ Model *frontend_elaborate(const FrontendFile *file, Arena *arena, Diagnostics *d
   if (!parse_settings(&elaborator)) return NULL;
   elaborate_settings(&elaborator, definition);
   run_body(&elaborator, &definition->body, false);
+  /* The recipe may name what comes after the requirement. */
+  if (scope.unmet) return NULL;
   if (diagnostics_error_count(diagnostics) == errors) check_outputs(&elaborator, definition);
   elaborate_recipe(&elaborator, &file->file[0].recipe);
   check_settings(&elaborator);

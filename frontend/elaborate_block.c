@@ -155,7 +155,7 @@ static bool bind_formals(Elaborator *elaborator, const Definition *block, const 
   if (!bind_axis_formals(elaborator, block, bound, argument)) return false;
   for (uint32_t i = 0; i < block->formal_count; i++)
     if (block->formal[i].kind == FORMAL_STATIC && bound[i].expression)
-      scope_bind_static(elaborator, scope, block->formal[i].name, bound[i].fixed);
+      scope_bind_formal(elaborator, scope, &block->formal[i], bound[i].fixed, bound[i].span);
   for (uint32_t i = 0; i < block->formal_count; i++) {
     const Formal *formal = &block->formal[i];
     if (formal->kind != FORMAL_TENSOR) continue;
@@ -168,7 +168,7 @@ static bool bind_formals(Elaborator *elaborator, const Definition *block, const 
     if (formal->kind != FORMAL_STATIC || bound[i].expression) continue;
     StaticValue value;
     if (!expression_for_formal(elaborator, formal, formal->initial, &value)) return false;
-    scope_bind_static(elaborator, scope, formal->name, value);
+    scope_bind_formal(elaborator, scope, formal, value, formal->initial->span);
   }
   return true;
 }

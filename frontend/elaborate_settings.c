@@ -97,7 +97,8 @@ static bool elaborate_setting(Elaborator *elaborator, const Definition *model, c
     return false;
   }
   record(elaborator, formal, &value, has_initial ? &initial : NULL, setting != NULL);
-  scope_bind_static(elaborator, elaborator->scope, formal->name, value);
+  scope_bind_formal(elaborator, elaborator->scope, formal, value,
+                    setting ? setting->value->span : formal->initial->span);
   return true;
 }
 

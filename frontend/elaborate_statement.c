@@ -1,3 +1,4 @@
+/* The statements of a body, in order. */
 #include "elaborator.h"
 
 #include <string.h>
@@ -53,7 +54,7 @@ static void run_for(Elaborator *elaborator, const Statement *statement) {
   }
   size_t fixed_count = scope->fixed_count;
   uint32_t errors = diagnostics_error_count(elaborator->diagnostics);
-  for (int64_t i = from; i < to && elaborator_step(elaborator, statement->span); i++) {
+  for (int64_t i = from; i < to && !scope->unmet && elaborator_step(elaborator, statement->span); i++) {
     scope_bind_static(elaborator, scope, statement->name[0], static_integer(i));
     run_body(elaborator, &statement->body, false);
     scope->fixed_count = fixed_count;
@@ -105,6 +106,9 @@ static Value run_statement(Elaborator *elaborator, const Statement *statement, b
     case STATEMENT_FOR:
       run_for(elaborator, statement);
       break;
+    case STATEMENT_REQUIRE:
+      check_requirement(elaborator, statement);
+      break;
     case STATEMENT_IF:
       return run_if(elaborator, statement, last);
     case STATEMENT_EXPRESSION:
@@ -118,6 +122,7 @@ Value run_body(Elaborator *elaborator, const Body *body, bool last) {
   for (uint32_t i = 0; i < body->count; i++) {
     if (!elaborator_step(elaborator, body->statement[i].span)) return value_poison(body->statement[i].span);
     value = run_statement(elaborator, &body->statement[i], last && i + 1 == body->count);
+    if (elaborator->scope->unmet) return value_poison(body->statement[i].span);
   }
   return value;
 }

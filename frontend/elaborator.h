@@ -49,6 +49,7 @@ typedef struct StaticValue {
   const Formal *words; /* word: the parameter whose list it is from */
   bool uneven;         /* real: a quotient of the whole numbers below that is not whole */
   int64_t numerator, denominator;
+  Span origin; /* of the argument, setting or default that gave it to a parameter, through bare names; length 0: none */
 } StaticValue;
 
 typedef enum ValueKind { VALUE_POISON, VALUE_NOTHING, VALUE_STATIC, VALUE_TENSOR, VALUE_TUPLE } ValueKind;
@@ -89,6 +90,7 @@ typedef struct Scope {
   const char *prefix; /* of parameter paths: "" or "blocks.0" */
   Span call;
   bool tensors_hidden; /* while a static expression or an initial value is evaluated */
+  bool unmet;          /* a requirement was not met: the run ends, without a value */
   bool shows_parts;    /* a complex argument is seen as its parts, and so is the result */
   uint32_t draws;
   TensorName *tensor;
@@ -173,6 +175,8 @@ StaticName *scope_find_static(const Scope *scope, const char *name);
 void scope_bind_tensor(Elaborator *elaborator, Scope *scope, Name name, Value value);
 /* Reports a second definition. */
 void scope_bind_static(Elaborator *elaborator, Scope *scope, Name name, StaticValue value);
+/* A parameter, which gets its value at `origin` unless that was a parameter's name itself. */
+void scope_bind_formal(Elaborator *elaborator, Scope *scope, const Formal *formal, StaticValue value, Span origin);
 void scope_bind_poison(Elaborator *elaborator, Scope *scope, Name name);
 void scope_bind_axis(Elaborator *elaborator, Scope *scope, const AxisLabel *inner, const AxisLabel *outer);
 /* What the axis is called outside, where it came in with an argument; else NULL. */
@@ -300,6 +304,7 @@ void declare_stored(Elaborator *elaborator, const Statement *statement);
 void declare_given(Elaborator *elaborator, const Statement *statement);
 void update_state(Elaborator *elaborator, const Statement *statement);
 void declare_output(Elaborator *elaborator, const Statement *statement);
+void check_requirement(Elaborator *elaborator, const Statement *statement);
 /* Parses the options' settings; false where one is malformed. */
 bool parse_settings(Elaborator *elaborator);
 Setting *find_setting(Elaborator *elaborator, const char *name);

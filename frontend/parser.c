@@ -148,7 +148,8 @@ static void recover_in_body(Parser *parser) {
       braces++;
     else if (kind == TOKEN_RIGHT_BRACE && braces-- == 0)
       break;
-    bool starts = kind == TOKEN_LET || kind == TOKEN_FOR || kind == TOKEN_IF || find_statement_word(parser, &ignored);
+    bool starts = kind == TOKEN_LET || kind == TOKEN_FOR || kind == TOKEN_IF || kind == TOKEN_REQUIRE ||
+                  find_statement_word(parser, &ignored);
     if (braces == 0 && starts && parser_peek(parser)->first_of_line) break;
   }
   parser->failed = false;
@@ -209,6 +210,20 @@ static void parse_if(Parser *parser, Statement *statement) {
   statement->other = (Body){.statement = nested, .count = 1};
 }
 
+/* A quoted text, without its quotes; NULL where there is none (reported). */
+static const char *parse_quoted(Parser *parser, const char *what) {
+  const Token *token = parser_peek(parser);
+  if (!expect(parser, TOKEN_STRING, what)) return NULL;
+  return arena_text(parser->arena, parser->text + token->start + 1, token->length - 2);
+}
+
+static void parse_require(Parser *parser, Statement *statement) {
+  parser_take(parser);
+  statement->value = parser_expression(parser);
+  if (!statement->value || !expect(parser, TOKEN_COMMA, "',' and what is required, in quotes")) return;
+  statement->message = parse_quoted(parser, "what is required, in quotes");
+}
+
 /* word name [: type] [@ path] [= value [@ path]] */
 static void parse_declaration(Parser *parser, Statement *statement) {
   parser_take(parser);
@@ -241,6 +256,9 @@ static void parse_statement(Parser *parser, Statement *statement) {
   } else if (kind == TOKEN_IF) {
     statement->kind = STATEMENT_IF;
     parse_if(parser, statement);
+  } else if (kind == TOKEN_REQUIRE) {
+    statement->kind = STATEMENT_REQUIRE;
+    parse_require(parser, statement);
   } else if (find_statement_word(parser, &statement->kind)) {
     parse_declaration(parser, statement);
   } else {
@@ -402,10 +420,9 @@ static void parse_recipe(Parser *parser, SyntaxFile *file) {
 
 static void parse_import(Parser *parser, SyntaxFile *file, size_t *capacity) {
   parser_take(parser);
-  const Token *token = parser_peek(parser);
   Import import = {.path = {.span = parser_span(parser)}};
-  if (!expect(parser, TOKEN_STRING, "a file's name in quotes")) return;
-  import.path.text = arena_text(parser->arena, parser->text + token->start + 1, token->length - 2);
+  import.path.text = parse_quoted(parser, "a file's name in quotes");
+  if (!import.path.text) return;
   file->import = arena_grow(parser->arena, file->import, file->import_count, capacity, sizeof(Import));
   file->import[file->import_count++] = import;
 }

@@ -89,6 +89,11 @@ void scope_bind_static(Elaborator *elaborator, Scope *scope, Name name, StaticVa
   if (entry) entry->value = value;
 }
 
+void scope_bind_formal(Elaborator *elaborator, Scope *scope, const Formal *formal, StaticValue value, Span origin) {
+  if (value.origin.length == 0) value.origin = origin;
+  scope_bind_static(elaborator, scope, formal->name, value);
+}
+
 void scope_bind_poison(Elaborator *elaborator, Scope *scope, Name name) {
   StaticName *entry = add_static(elaborator, scope, name);
   if (entry) entry->poison = true;

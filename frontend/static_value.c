@@ -196,6 +196,7 @@ Value static_binary(Elaborator *elaborator, const Expression *expression, const 
 
 Value static_unary(Elaborator *elaborator, const Expression *expression, const Value *a) {
   StaticValue result = a->fixed;
+  result.origin = SPAN_NONE;
   if (expression->operator_kind == TOKEN_NOT) {
     if (result.kind != STATIC_BOOLEAN) return report_operands(elaborator, expression, a, NULL);
     result.truth = !result.truth;

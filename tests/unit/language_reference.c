@@ -226,7 +226,7 @@ static bool is_shown(const char *text, const char *word, char after) {
 START_TEST(everything_is_shown) {
   static const char *const words[] = {"block",  "model", "dim",    "let",      "param", "state",
                                       "update", "input", "target", "output",   "loss",  "metric",
-                                      "for",    "if",    "recipe", "training", "not"};
+                                      "for",    "if",    "recipe", "training", "not",   "require"};
   Arena *arena = arena_create();
   const char *text = shown_text(arena);
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
