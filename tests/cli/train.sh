@@ -25,10 +25,11 @@ expect 1 train one
 says "--resume continues it"
 
 # Ctrl-C, several times: saves, says how to go on, exits with 130, and in the end gives the same bits.
+# --foreground: one signal; without it the process group gets a second one, which ends at once.
 resume=()
 for _ in 1 2 3 4 5 6 7 8; do
   code=0
-  timeout -s INT 1.2 "$SIMBAC" train "$model" "${small[@]}" --data series.csv --out broken --epochs 3 --seed 7 "${resume[@]}" \
+  timeout --foreground -s INT 1.2 "$SIMBAC" train "$model" "${small[@]}" --data series.csv --out broken --epochs 3 --seed 7 "${resume[@]}" \
     >out 2>err || code=$?
   [ -f broken/checkpoint.safetensors ] && resume=(--resume)
   # 124: `timeout` reports that it had to send the signal, which may come before the first step or after the last one
