@@ -7,6 +7,7 @@
  *   - Every function that can fail returns a simba_status; 0 is success. Nothing here aborts, prints or exits.
  *   - Why it failed: functions of a handle leave a text that simba_model_message or simba_trainer_message returns;
  *     functions without a handle take a simba_error that the caller owns (NULL where the text is not wanted).
+ *   - Text (models, settings, files, messages) is read and written in the "C" locale, whatever the host has set.
  *   - No global state. A handle is used by one thread at a time; different handles by any number of threads.
  *   - Tensors are dense float32 in C order (last axis fastest), shapes as declared in the model file; a complex tensor
  *     has a leading axis of 2 (real, imaginary). Sizes that depend on the batch are shown as -1.

@@ -1,4 +1,5 @@
 #include "handle.h"
+#include "plain_locale.h"
 
 #include "ir/evaluate.h"
 #include "ir/guard.h"
@@ -137,13 +138,18 @@ static simba_options options_of(const simba_options *given) {
   return options;
 }
 
+/* `locale`: what the host's function is called outside of. */
 static simba_status finish_compile(simba_status status, Compiler *compiler, const simba_options *options,
-                                   simba_model **out_model, simba_error *error) {
+                                   PlainLocale *locale, simba_model **out_model, simba_error *error) {
   if (compiler && (options->on_diagnostics || status == SIMBA_MODEL_ERROR)) {
     Text text = text_begin(compiler->arena);
     diagnostics_render(compiler->diagnostics, DIAGNOSTIC_HUMAN, false, &text);
     if (status == SIMBA_MODEL_ERROR) error_set(error, status, "%s", text.data);
-    if (options->on_diagnostics && text.length) options->on_diagnostics(options->context, text.data);
+    if (options->on_diagnostics && text.length) {
+      plain_locale_leave(locale);
+      options->on_diagnostics(options->context, text.data);
+      *locale = plain_locale_enter();
+    }
   }
   if (status == SIMBA_OK) return model_create(compiler, options, out_model, error);
   compiler_close(compiler);
@@ -160,11 +166,12 @@ static CompilerOptions compiler_options(const simba_options *options) {
 simba_status simba_model_compile_file(const char *path, const simba_options *given, simba_model **out_model,
                                       simba_error *out_error) {
   if (!path || !out_model) return error_set(out_error, SIMBA_INVALID_ARGUMENT, "path and out_model must be given");
+  PLAIN_LOCALE(locale);
   simba_options options = options_of(given);
   CompilerOptions compile = compiler_options(&options);
   Compiler *compiler = NULL;
   simba_status status = compiler_open(path, &compile, &compiler, out_error);
-  return finish_compile(status, compiler, &options, out_model, out_error);
+  return finish_compile(status, compiler, &options, &locale, out_model, out_error);
 }
 
 simba_status simba_model_compile_text(const char *text, size_t length, const char *name, const simba_options *given,
@@ -172,11 +179,12 @@ simba_status simba_model_compile_text(const char *text, size_t length, const cha
   if (!text || !name || !out_model) {
     return error_set(out_error, SIMBA_INVALID_ARGUMENT, "text, name and out_model must be given");
   }
+  PLAIN_LOCALE(locale);
   simba_options options = options_of(given);
   CompilerOptions compile = compiler_options(&options);
   Compiler *compiler = NULL;
   simba_status status = compiler_open_text(name, text, length, &compile, &compiler, out_error);
-  return finish_compile(status, compiler, &options, out_model, out_error);
+  return finish_compile(status, compiler, &options, &locale, out_model, out_error);
 }
 
 const char *simba_model_message(const simba_model *model) { return model->error.message; }
@@ -241,6 +249,7 @@ static simba_status infer(simba_model *model, int64_t batch, const float *const 
 }
 
 simba_status simba_model_infer(simba_model *model, int64_t batch, const float *const *inputs, float *const *outputs) {
+  PLAIN_LOCALE(locale); /* the first call compiles */
   error_clear(&model->error);
   return infer(model, batch, inputs, outputs, &model->error);
 }

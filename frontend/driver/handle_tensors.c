@@ -1,4 +1,5 @@
 #include "handle.h"
+#include "plain_locale.h"
 
 #include "runtime/safetensors.h"
 
@@ -141,6 +142,7 @@ static void describe(const WeightBlock *block, uint32_t index, Tensor *out_tenso
 }
 
 simba_status simba_model_load_weights(simba_model *model, const char *path) {
+  PLAIN_LOCALE(locale);
   error_clear(&model->error);
   size_t count;
   CheckpointTensor *tensors = model_checkpoint_tensors(model, NULL, NULL, NULL, &count);
@@ -152,6 +154,7 @@ simba_status simba_model_load_weights(simba_model *model, const char *path) {
 }
 
 simba_status simba_model_save_weights(simba_model *model, const char *path) {
+  PLAIN_LOCALE(locale);
   error_clear(&model->error);
   size_t count;
   CheckpointTensor *tensors = model_checkpoint_tensors(model, NULL, NULL, NULL, &count);
@@ -188,6 +191,7 @@ CheckpointTensor *model_checkpoint_tensors(simba_model *model, simba_trainer *tr
 }
 
 simba_status simba_trainer_save(simba_trainer *trainer, const char *path) {
+  PLAIN_LOCALE(locale);
   error_clear(&trainer->error);
   size_t count;
   CheckpointTensor *tensors = model_checkpoint_tensors(trainer->model, trainer, NULL, NULL, &count);
@@ -204,6 +208,7 @@ simba_status simba_trainer_save(simba_trainer *trainer, const char *path) {
 }
 
 simba_status simba_trainer_load(simba_trainer *trainer, const char *path) {
+  PLAIN_LOCALE(locale);
   error_clear(&trainer->error);
   size_t count;
   CheckpointTensor *tensors = model_checkpoint_tensors(trainer->model, trainer, NULL, NULL, &count);

@@ -1,4 +1,5 @@
 #include "handle.h"
+#include "plain_locale.h"
 
 #include <fnmatch.h>
 #include <math.h>
@@ -162,6 +163,7 @@ simba_status simba_trainer_create(simba_model *model, const simba_training *give
   if (!model || !out_trainer) {
     return error_set(out_error, SIMBA_INVALID_ARGUMENT, "model and out_trainer must be given");
   }
+  PLAIN_LOCALE(locale);
   simba_training training = {.size = sizeof training};
   simba_trainer_defaults(model, &training);
   if (given) memcpy(&training, given, given->size && given->size < sizeof training ? given->size : sizeof training);
