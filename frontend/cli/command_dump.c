@@ -18,7 +18,7 @@ typedef struct DumpOptions {
   Stage stage;
   Format format;
   const char *after, *out, *cpu, *triple;
-  bool each, train, after_seen;
+  bool each, train, entry_given, after_seen;
   Text text;
 } DumpOptions;
 
@@ -44,6 +44,25 @@ static int choose(const char *option, const char *text, const char *const *names
   return 0;
 }
 
+/* Options of which one would be ignored. */
+static void check_dump(const DumpOptions *options, struct argp_state *state) {
+  const CompilerOptions *compiler = &options->common.compiler;
+  if (options->format >= FORMAT_DOT && options->stage >= STAGE_LOOPS)
+    argp_error(state, "--format %s is for --stage ast and ir", format_names[options->format]);
+  if ((options->after || options->each) && options->stage != STAGE_IR)
+    argp_error(state, "--after and --each are for --stage ir");
+  if (options->after && options->each) argp_error(state, "--after and --each: give one of them");
+  if (options->each && options->format >= FORMAT_SVG) argp_error(state, "--each gives text or dot");
+  if ((options->triple || options->cpu) && options->stage < STAGE_LLVM)
+    argp_error(state, "--target and --cpu are for --stage llvm and asm");
+  bool chooses = compiler->setting_count || compiler->model_name || compiler->only || compiler->skip;
+  if (options->stage == STAGE_AST && (chooses || options->entry_given)) {
+    argp_error(state,
+               "--stage ast shows the text as it is written: --set, --model, --entry and passes are for the "
+               "stages after it");
+  }
+}
+
 static error_t parse_dump(int key, char *argument, struct argp_state *state) {
   static const char *const entries[] = {"infer", "train"};
   DumpOptions *options = state->input;
@@ -59,6 +78,7 @@ static error_t parse_dump(int key, char *argument, struct argp_state *state) {
       return 0;
     case KEY_ENTRY:
       options->train = choose("--entry", argument, entries, 2, state) == 1;
+      options->entry_given = true;
       return 0;
     case KEY_AFTER:
       options->after = argument;
@@ -79,13 +99,7 @@ static error_t parse_dump(int key, char *argument, struct argp_state *state) {
       return common_positional(&options->common, argument, state);
     case ARGP_KEY_END:
       if (!options->common.model_path) argp_error(state, "which model file?");
-      if (options->format >= FORMAT_DOT && options->stage >= STAGE_LOOPS) {
-        argp_error(state, "--format %s is for --stage ast and ir", format_names[options->format]);
-      }
-      if ((options->after || options->each) && options->stage != STAGE_IR) {
-        argp_error(state, "--after and --each are for --stage ir");
-      }
-      if (options->each && options->format >= FORMAT_SVG) argp_error(state, "--each gives text or dot");
+      check_dump(options, state);
       return 0;
     default:
       return ARGP_ERR_UNKNOWN;

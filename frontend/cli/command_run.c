@@ -25,7 +25,7 @@ static const struct argp_option run_options[] = {
     {"tolerance", KEY_TOLERANCE, "T", 0,
      "Largest max|difference| / max|reference| (default: 20 times the float32 error that GOLDEN states, at least 1e-5)",
      1},
-    {"seed", KEY_SEED, "N", 0, "Of dropout masks in mode train (default 0)", 1},
+    {"seed", KEY_SEED, "N", 0, "Of random numbers, such as dropout masks in mode train (default 0)", 1},
     {0},
 };
 
@@ -70,6 +70,7 @@ static error_t parse_run(int key, char *argument, struct argp_state *state) {
       if (!options->tensors && options->check) options->tensors = options->check;
       if (!options->tensors) argp_error(state, "--tensors says what to run on");
       if (!options->out == !options->check) argp_error(state, "give one of --out and --check");
+      if (options->tolerance >= 0 && !options->check) argp_error(state, "--tolerance is for --check");
       return 0;
     default:
       return ARGP_ERR_UNKNOWN;

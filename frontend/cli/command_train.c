@@ -34,10 +34,25 @@ static const struct argp_option train_options[] = {
     {"resume", KEY_RESUME, 0, 0, "Continue the run in DIR; the bits are those of a run that was never interrupted", 1},
     {"epochs", KEY_EPOCHS, "N", 0, "In place of the recipe's", 1},
     {"seed", KEY_SEED, "N", 0, "Of initial weights, order and dropout, in place of the recipe's", 1},
-    {"init", KEY_INIT, "W.safetensors", 0, "Begin with these weights", 1},
+    {"init", KEY_INIT, "W.safetensors", 0, "Begin a new run with these weights", 1},
     {"freeze", KEY_FREEZE, "GLOB", 0, "Do not train parameters whose path matches; may be repeated", 1},
     {0},
 };
+
+/* Two options of which one would be ignored. */
+static void check_train(const TrainOptions *options, struct argp_state *state) {
+  const TrainingOptions *run = &options->run;
+  if (run->resume && run->initial_weights) {
+    argp_error(state,
+               "--resume goes on with the weights of the run in %s; to begin with those of --init, leave it out "
+               "and give another --out",
+               run->folder);
+  }
+  if (run->epochs && common_sets(&options->common, "recipe.epochs"))
+    argp_error(state, "--epochs and --set recipe.epochs are the same: give one of them");
+  if (run->forecast.seed_given && common_sets(&options->common, "recipe.seed"))
+    argp_error(state, "--seed and --set recipe.seed are the same: give one of them");
+}
 
 static error_t parse_train(int key, char *argument, struct argp_state *state) {
   TrainOptions *options = state->input;
@@ -73,6 +88,7 @@ static error_t parse_train(int key, char *argument, struct argp_state *state) {
     case ARGP_KEY_END:
       if (!options->common.model_path) argp_error(state, "which model file?");
       if (!options->run.folder) argp_error(state, "--out says where results go");
+      check_train(options, state);
       return 0;
     default:
       return ARGP_ERR_UNKNOWN;

@@ -109,6 +109,9 @@ static error_t parse_common(int key, char *argument, struct argp_state *state) {
     case 'v':
       common->verbose = true;
       return 0;
+    case ARGP_KEY_END:
+      if (common->quiet && common->verbose) argp_error(state, "--quiet and --verbose: give one of them");
+      return 0;
     default:
       return ARGP_ERR_UNKNOWN;
   }
@@ -126,6 +129,12 @@ error_t common_positional(CommonOptions *common, char *argument, struct argp_sta
   if (common->model_path) argp_error(state, "one model file, please: '%s' is a second one", argument);
   common->model_path = argument;
   return 0;
+}
+
+bool common_sets(const CommonOptions *common, const char *name) {
+  for (uint32_t k = 0; k < common->compiler.setting_count; k++)
+    if (!strcmp(common->setting[k].name, name)) return true;
+  return false;
 }
 
 int64_t option_integer(const char *option, const char *text, int64_t low, int64_t high, struct argp_state *state) {

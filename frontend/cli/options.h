@@ -49,6 +49,9 @@ void common_end(CommonOptions *common);
 /* The first positional argument; more than one is a usage error. */
 error_t common_positional(CommonOptions *common, char *argument, struct argp_state *state);
 
+/* Whether --set gave it. */
+bool common_sets(const CommonOptions *common, const char *name);
+
 /* Positive decimal number within [low, high], or a usage error that names the option. */
 int64_t option_integer(const char *option, const char *text, int64_t low, int64_t high, struct argp_state *state);
 

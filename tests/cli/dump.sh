@@ -10,7 +10,7 @@ done
 for stage in ast ir; do
   expect 0 "$SIMBAC" dump "$model" --stage $stage --format dot -o $stage.dot
   grep -q digraph $stage.dot || fail "$stage.dot is no DOT"
-  expect 0 "$SIMBAC" dump "$model" --set depth=1 --stage $stage --format svg -o $stage.svg
+  expect 0 "$SIMBAC" dump "$SOURCE/examples/parity/mlp.simba" --stage $stage --format svg -o $stage.svg
   grep -q '<svg' $stage.svg || fail "$stage.svg is no SVG"
 done
 expect 0 "$SIMBAC" dump "$model" --set depth=1 --stage ir --format png -o ir.png

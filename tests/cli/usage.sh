@@ -23,3 +23,16 @@ says "patch"
 expect 2 "$SIMBAC" check "$SOURCE/examples/forecaster.simba" --set d_model
 expect 1 "$SIMBAC" dump "$SOURCE/examples/forecaster.simba" --no-pass simplfy
 says "simplify"
+
+# Options of which one would be ignored.
+forecaster=$SOURCE/examples/forecaster.simba
+expect 2 "$SIMBAC" train "$forecaster" --out run --resume --init weights.safetensors
+says "--init"
+expect 2 "$SIMBAC" train "$forecaster" --out run --epochs 3 --set recipe.epochs=4
+expect 2 "$SIMBAC" train "$forecaster" --out run --seed 3 --set recipe.seed=4
+expect 2 "$SIMBAC" check "$forecaster" --quiet --verbose
+expect 2 "$SIMBAC" run "$forecaster" --tensors x.safetensors --out y.safetensors --tolerance 1
+expect 2 "$SIMBAC" dump "$forecaster" --each --after cse
+expect 2 "$SIMBAC" dump "$forecaster" --stage loops --cpu haswell
+expect 2 "$SIMBAC" dump "$forecaster" --stage ast --set depth=1
+expect 2 "$SIMBAC" dump "$forecaster" --stage ast --entry train
