@@ -106,15 +106,24 @@ static void end_header(Parser *parser) {
   }
 }
 
+/* What a file is told that has one column whose cells hold what separates cells in other files. */
+static const char *separator_hint(const Parser *parser, const char *cell) {
+  return parser->columns == 1 && strpbrk(cell, ";\t| ") ? " (cells must be separated by commas)" : "";
+}
+
 /* Decided at the first cell below the header. */
 static void decide_date(Parser *parser, const char *cell) {
   Series *series = parser->series;
+  const char *hint = separator_hint(parser, series->channel[0]);
   series->date_skipped = is_date_name(series->channel[0]) || is_date(cell);
   if (!series->date_skipped) return;
   free(series->channel[0]);
   series->channels--;
   memmove(series->channel, series->channel + 1, (size_t)series->channels * sizeof *series->channel);
-  if (series->channels == 0) fail(parser, 1, 1, "only a date column: expected at least one channel");
+  if (series->channels > 0) return;
+  char found[120];
+  snprintf(found, sizeof found, "only a date column: expected at least one channel%s", hint);
+  fail(parser, 1, 1, found);
 }
 
 /* ---- Cells ---- */
@@ -126,18 +135,24 @@ static bool is_missing_word(const char *text) {
   return false;
 }
 
+static const char *cell_hint(const Parser *parser, const char *cell) {
+  if (*separator_hint(parser, cell)) return separator_hint(parser, cell);
+  if (is_date(cell)) return " (dates stand in the first column)";
+  return strchr(cell, ',') ? " (a decimal point is a '.')" : "";
+}
+
 static void fail_cell(Parser *parser, const char *text, size_t length) {
   char found[400], cell[EXCERPT_SIZE], name[EXCERPT_SIZE];
   const char *channel = parser->series->channel[parser->column - 1 - parser->series->date_skipped];
   excerpt(text, length, cell);
   excerpt(channel, strlen(channel), name);
   if (length == 0)
-    snprintf(found, sizeof found, "missing value in channel '%s'", name);
+    snprintf(found, sizeof found, "missing value in channel '%s': fill it in or leave its row out", name);
   else if (is_missing_word(text))
-    snprintf(found, sizeof found, "missing value '%s' in channel '%s'", cell, name);
+    snprintf(found, sizeof found, "missing value '%s' in channel '%s': fill it in or leave its row out", cell, name);
   else
     snprintf(found, sizeof found, "found '%s' in channel '%s': expected a finite number%s", cell, name,
-             parser->columns == 1 && strchr(text, ';') ? " (cells must be separated by commas)" : "");
+             cell_hint(parser, text));
   fail(parser, parser->row, parser->column, found);
 }
 
