@@ -141,6 +141,23 @@ typedef struct Printer {
   int depth, next;
 } Printer;
 
+/* Quoted for DOT, in lines of about LABEL_WIDTH characters, flush left: a long heading would make its column as wide.
+ */
+static void print_dot_label(Text *out, const Text *label) {
+  enum { LABEL_WIDTH = 48 };
+  size_t width = 0;
+  for (size_t i = 0; i < label->length; i++, width++) {
+    if (label->data[i] == ' ' && width >= LABEL_WIDTH) {
+      text_puts(out, "\\l  ");
+      width = 2;
+      continue;
+    }
+    if (label->data[i] == '"' || label->data[i] == '\\') text_puts(out, "\\");
+    text_add(out, &label->data[i], 1);
+  }
+  text_puts(out, "\\l");
+}
+
 static int begin_node(Printer *printer, int parent, const Text *label) {
   int node = printer->next++;
   if (!printer->dot) {
@@ -150,10 +167,7 @@ static int begin_node(Printer *printer, int parent, const Text *label) {
     return node;
   }
   text_print(printer->out, "  n%d [label=\"", node);
-  for (size_t i = 0; i < label->length; i++) {
-    if (label->data[i] == '"' || label->data[i] == '\\') text_puts(printer->out, "\\");
-    text_add(printer->out, &label->data[i], 1);
-  }
+  print_dot_label(printer->out, label);
   text_puts(printer->out, "\"];\n");
   if (parent >= 0) text_print(printer->out, "  n%d -> n%d;\n", parent, node);
   return node;
@@ -273,7 +287,8 @@ static void print_file(const SyntaxFile *file, Text *out, bool dot) {
   Printer printer = {.out = out, .dot = dot};
   int root = -1;
   if (dot) {
-    text_puts(out, "digraph ast {\n  node [shape=box, fontname=\"monospace\"];\n");
+    /* From left to right, so that statements stand below each other as in the file. */
+    text_puts(out, "digraph ast {\n  rankdir=LR;\n  node [shape=box, fontname=\"monospace\"];\n");
     Text label = text_begin(out->arena);
     text_puts(&label, "file");
     root = begin_node(&printer, -1, &label);
