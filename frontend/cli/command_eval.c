@@ -29,6 +29,11 @@ static const struct argp_option eval_options[] = {
     {0},
 };
 
+static bool is_picture_name(const char *path) {
+  const char *end = strrchr(path, '.');
+  return end && (!strcmp(end, ".png") || !strcmp(end, ".svg"));
+}
+
 static error_t parse_eval(int key, char *argument, struct argp_state *state) {
   EvalOptions *options = state->input;
   switch (key) {
@@ -45,6 +50,9 @@ static error_t parse_eval(int key, char *argument, struct argp_state *state) {
       options->batch = option_integer("--batch", argument, 1, 1 << 20, state);
       return 0;
     case KEY_PICTURE:
+      if (!is_picture_name(argument)) {
+        argp_error(state, "--picture takes FILE.png or FILE.svg, not '%s'", argument);
+      }
       options->picture = argument;
       return 0;
     case KEY_JSON:

@@ -155,6 +155,18 @@ static void draw_legend(cairo_t *cairo, const Chart *chart, Box box) {
   }
 }
 
+/* A vertical line at x, its label on the side where there is more room. */
+static void draw_mark(cairo_t *cairo, const Chart *chart, Box box, double x) {
+  set_colour(cairo, 3);
+  cairo_set_line_width(cairo, 1);
+  cairo_move_to(cairo, x, box.top);
+  cairo_line_to(cairo, x, box.bottom);
+  cairo_stroke(cairo);
+  bool left = 2 * x > box.left + box.right;
+  cairo_set_font_size(cairo, 11);
+  if (chart->mark_label) draw_text(cairo, left ? x - 5 : x + 5, box.top + 10, left ? 1 : 0, chart->mark_label);
+}
+
 static void draw_chart(cairo_t *cairo, const Chart *chart, Box frame) {
   Box box = {frame.left + 58, frame.top + 46, frame.right - 18, frame.bottom - 44};
   Range across = range_of(chart, false), up = range_of(chart, true);
@@ -165,12 +177,7 @@ static void draw_chart(cairo_t *cairo, const Chart *chart, Box frame) {
   cairo_select_font_face(cairo, "DejaVu Sans", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_NORMAL);
   draw_axes(cairo, chart, box, across, up);
   if (isfinite(chart->mark_x) && chart->mark_x >= across.low && chart->mark_x <= across.high) {
-    double x = place(chart->mark_x, across, box.left, box.right);
-    set_colour(cairo, 3);
-    cairo_set_line_width(cairo, 1);
-    cairo_move_to(cairo, x, box.top);
-    cairo_line_to(cairo, x, box.bottom);
-    cairo_stroke(cairo);
+    draw_mark(cairo, chart, box, place(chart->mark_x, across, box.left, box.right));
   }
   for (size_t k = 0; k < chart->line_count; k++) draw_line(cairo, &chart->line[k], box, across, up);
   draw_legend(cairo, chart, box);

@@ -17,7 +17,8 @@ typedef struct Chart {
   const char *title, *x_label, *y_label;
   const ChartLine *line;
   size_t line_count;
-  double mark_x; /* a vertical line here; NAN: none */
+  double mark_x;          /* a vertical line here; NAN: none */
+  const char *mark_label; /* beside that line; NULL: none */
 } Chart;
 
 enum { CHART_MESSAGE = 512 };

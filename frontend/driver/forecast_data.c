@@ -198,25 +198,28 @@ static void picture_fill(Picture *picture, const Forecast *forecast, int64_t cha
   for (int64_t t = 0; t < lookback + horizon; t++) {
     bool past = t < lookback;
     float truth = past ? x[t * channels + channel] : y[(t - lookback) * channels + channel];
-    picture->time[t] = (double)(t - lookback);
+    picture->time[t] = (double)(t + 1 - lookback); /* 0: the last row that is known */
     picture->truth[t] = mean + deviation * (double)truth;
     picture->predicted[t] =
         past ? (double)NAN : mean + deviation * (double)forecast_y[(t - lookback) * channels + channel];
   }
-  snprintf(picture->title, sizeof picture->title, "%s", series->channel[channel]);
+  size_t title = (size_t)snprintf(picture->title, sizeof picture->title, "%.80s", series->channel[channel]);
+  if (channels > PICTURE_CHANNELS) {
+    snprintf(picture->title + title, sizeof picture->title - title, " (channel %lld of %lld)", (long long)channel + 1,
+             (long long)channels);
+  }
   size_t length = (size_t)(lookback + horizon);
   picture->line[0] = (ChartLine){"truth", picture->time, picture->truth, length, 0, false};
   picture->line[1] = (ChartLine){"forecast", picture->time, picture->predicted, length, 2, false};
 }
 
-static simba_status draw_pictures(const Forecast *forecast, Picture *pictures, size_t count, const char *path,
+static simba_status draw_pictures(Picture *pictures, size_t count, const char *x_label, const char *path,
                                   simba_error *error) {
   Chart charts[PICTURE_CHANNELS];
   char message[CHART_MESSAGE];
   for (size_t k = 0; k < count; k++) {
-    charts[k] = (Chart){pictures[k].title, "steps from now", "in the units of the file", pictures[k].line, 2, 0};
+    charts[k] = (Chart){pictures[k].title, x_label, "in the units of the file", pictures[k].line, 2, 0, NULL};
   }
-  (void)forecast;
   bool drawn = chart_write(charts, count, PICTURE_COLUMNS, 640, 300, path, message);
   return drawn ? SIMBA_OK : error_set(error, SIMBA_IO_ERROR, "%s", message);
 }
@@ -246,7 +249,10 @@ simba_status forecast_picture(Forecast *forecast, SeriesSplit split, const char 
       int64_t channel = (int64_t)k * forecast->channels / (int64_t)count;
       picture_fill(&pictures[k], forecast, channel, x, x + x_size, x + x_size + y_size);
     }
-    status = draw_pictures(forecast, pictures, count, path, error);
+    char x_label[96];
+    snprintf(x_label, sizeof x_label, "steps from now (window %lld of %lld of the %s split)", (long long)window + 1,
+             (long long)windows, series_split_name(split));
+    status = draw_pictures(pictures, count, x_label, path, error);
   }
   for (size_t k = 0; k < count; k++) free(pictures[k].time);
   free(x);

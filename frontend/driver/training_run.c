@@ -390,9 +390,8 @@ static simba_status draw_curves(Run *run, simba_error *error) {
     snprintf(title, sizeof title, "%s on %s", run->forecast->model->model->name, run->forecast->series->path);
     ChartLine lines[] = {{"training", curves.x[0], curves.y[0], curves.count[0], 0, false},
                          {"validation", curves.x[1], curves.y[1], curves.count[1], 1, false}};
-    Chart chart = {title,  "epoch",
-                   "loss", lines,
-                   2,      run->progress.best_epoch >= 0 ? (double)(run->progress.best_epoch + 1) : (double)NAN};
+    int64_t best = run->progress.best_epoch;
+    Chart chart = {title, "epoch", "loss", lines, 2, best >= 0 ? (double)(best + 1) : (double)NAN, "best"};
     if (!chart_write(&chart, 1, 1, 900, 420, run->picture_path, message)) {
       status = error_set(error, SIMBA_IO_ERROR, "%s", message);
     }

@@ -61,6 +61,7 @@ same whole/weights.safetensors killed/weights.safetensors
 expect 0 "$SIMBAC" eval "$model" "${small[@]}" --data series.csv --weights whole/weights.safetensors --picture forecast.png
 says mse
 [ -s forecast.png ] || fail "no picture"
+expect 2 "$SIMBAC" eval "$model" "${small[@]}" --data series.csv --weights whole/weights.safetensors --picture forecast.gif
 expect 0 "$SIMBAC" eval "$model" "${small[@]}" --data series.csv --weights whole/weights.safetensors --json
 grep -q '"split":"test"' out || fail "no JSON: $(cat out)"
 
