@@ -91,6 +91,7 @@ typedef struct simba_options {
 } simba_options;
 
 /* Compiles a model file and initialises its parameters from options->seed. options may be NULL: everything as if zero.
+ * A graph as IR text, in a file whose name ends in .ir, is a model too; its parameters begin as 0.
  * Errors: SIMBA_IO_ERROR (cannot read), SIMBA_MODEL_ERROR (diagnostics as file:line:column), SIMBA_OUT_OF_MEMORY,
  * SIMBA_BUG. */
 SIMBA_API simba_status simba_model_compile_file(const char *path, const simba_options *options, simba_model **out_model,

@@ -111,13 +111,14 @@ static int check_model(CommonOptions *common) {
 
 int command_check(int argc, char **argv) {
   static const struct argp_child children[] = {{&common_argp, 0, 0, 10}, {0}};
-  static const struct argp parser = {.parser = parse_check,
-                                     .args_doc = "MODEL",
-                                     .doc =
-                                         "Check a model: types, shapes, parameters, cost.\v"
-                                         "Example:\n"
-                                         "  simbac check examples/forecaster.simba --set d_model=256 -v\n",
-                                     .children = children};
+  static const struct argp parser = {
+      .parser = parse_check,
+      .args_doc = "MODEL",
+      .doc =
+          "Check a model: types, shapes, parameters, cost. MODEL may be IR text (*.ir).\v"
+          "Example:\n"
+          "  simbac check examples/forecaster.simba --set d_model=256 -v\n",
+      .children = children};
   CommonOptions common;
   common_begin(&common);
   argp_parse(&parser, argc, argv, 0, NULL, &common);

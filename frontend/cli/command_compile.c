@@ -90,7 +90,8 @@ int command_compile(int argc, char **argv) {
       .parser = parse_compile,
       .args_doc = "MODEL",
       .doc =
-          "Export a model as native code with a C header. The result needs libc and libm only.\v"
+          "Export a model as native code with a C header. The result needs libc and libm only. MODEL may "
+          "be IR text (*.ir).\v"
           "Example:\n"
           "  simbac compile examples/forecaster.simba --weights run/weights.safetensors -o libforecaster.so\n",
       .children = children};

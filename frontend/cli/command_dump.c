@@ -163,6 +163,7 @@ static simba_status dump_ir(DumpOptions *options, Compiler *compiler, simba_erro
                          .training = options->train,
                          .differentiate = options->train ? &all_parameters : NULL};
   simba_status status = check_pass_name(options, error);
+  request.whole = !compiler->file; /* a graph is dumped as it is */
   if (status == SIMBA_OK) status = compiler_model(compiler, options->train, &model, error);
   if (status != SIMBA_OK) return status;
   bool before = options->after && !strcmp(options->after, "none");
@@ -230,14 +231,16 @@ static int dump_model(DumpOptions *options) {
 
 int command_dump(int argc, char **argv) {
   static const struct argp_child children[] = {{&common_argp, 0, 0, 10}, {0}};
-  static const struct argp parser = {.options = dump_options,
-                                     .parser = parse_dump,
-                                     .args_doc = "MODEL",
-                                     .doc =
-                                         "Show what the compiler makes of a model at any stage.\v"
-                                         "Example:\n"
-                                         "  simbac dump examples/forecaster.simba --format svg -o forecaster.svg\n",
-                                     .children = children};
+  static const struct argp parser = {
+      .options = dump_options,
+      .parser = parse_dump,
+      .args_doc = "MODEL",
+      .doc =
+          "Show what the compiler makes of a model at any stage. MODEL may be IR text (*.ir): what "
+          "`dump` wrote, or the graph of a bug.\v"
+          "Example:\n"
+          "  simbac dump examples/forecaster.simba --format svg -o forecaster.svg\n",
+      .children = children};
   DumpOptions options = {.stage = STAGE_IR};
   common_begin(&options.common);
   argp_parse(&parser, argc, argv, 0, NULL, &options);

@@ -1,8 +1,10 @@
 #include "compiler.h"
 
 #include "codegen_library.h"
+#include "graph_model.h"
 #include "ir/guard.h"
 #include "passes/lower.h"
+#include "runtime/file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,6 +67,26 @@ static Model *elaborate(Compiler *compiler, bool training) {
   Model *model = frontend_elaborate(compiler->file, compiler->arena, compiler->diagnostics, &options);
   compiler_add_phase(compiler, training ? "elaborate for training" : "elaborate", clock_seconds() - start);
   return model;
+}
+
+static simba_status open_graph(Compiler *compiler, const char *text, size_t length, simba_error *error) {
+  Guard guard;
+  if (compiler->options.setting_count || compiler->options.model_name) {
+    return error_set(error, SIMBA_INVALID_ARGUMENT,
+                     "%s: a graph has no settings and no other models: --set and "
+                     "--model are for .simba files",
+                     compiler->path);
+  }
+  if (!guard_enter(&guard)) return unwound(&guard, error);
+  double start = clock_seconds();
+  const char *message = NULL;
+  Graph *graph = graph_read(compiler->arena, compiler->diagnostics,
+                            diagnostics_add_source(compiler->diagnostics, compiler->path, text, length));
+  if (graph) compiler->infer = compiler->train = model_of_graph(graph, &message);
+  compiler_add_phase(compiler, "read the graph", clock_seconds() - start);
+  guard_leave(&guard);
+  if (message) return error_set(error, SIMBA_INVALID_ARGUMENT, "%s: %s", compiler->path, message);
+  return compiler->infer ? SIMBA_OK : diagnosed(error);
 }
 
 static simba_status open_file(Compiler *compiler, const char *text, size_t length, simba_error *error) {
@@ -132,14 +154,22 @@ static simba_status open_compiler(const char *path, const char *text, size_t len
   simba_status status = check_passes(compiler, error);
   guard_leave(&guard);
   if (status != SIMBA_OK) return status;
-  return open_file(compiler, text, length, error);
+  return path_is_graph(path) ? open_graph(compiler, text, length, error) : open_file(compiler, text, length, error);
 }
 
 simba_status compiler_open(const char *path, const CompilerOptions *options, Compiler **out_compiler,
                            simba_error *error) {
   if (access(path, R_OK) != 0)
     return error_set(error, SIMBA_DATA_ERROR, "%s: there is no such file, or it cannot be read", path);
-  return open_compiler(path, NULL, 0, options, out_compiler, error);
+  if (!path_is_graph(path)) return open_compiler(path, NULL, 0, options, out_compiler, error);
+  char *text;
+  size_t length;
+  simba_status status = file_read(path, &text, &length, error);
+  if (status != SIMBA_OK) return status;
+  status = length <= UINT32_MAX ? open_compiler(path, text, length, options, out_compiler, error)
+                                : error_set(error, SIMBA_DATA_ERROR, "%s: has more than 4 GB", path);
+  free(text);
+  return status;
 }
 
 simba_status compiler_open_text(const char *name, const char *text, size_t length, const CompilerOptions *options,
@@ -175,7 +205,8 @@ static const Graph *select_outputs(Compiler *compiler, const Graph *graph, const
   selected->output_count = 0;
   for (uint32_t k = 0; k < graph->output_count; k++) {
     OutputKind kind = graph->output[k].kind;
-    bool wanted = (kind == OUTPUT_VALUE && request->values) || (kind == OUTPUT_METRIC && request->metrics) ||
+    bool wanted = request->whole || (kind == OUTPUT_VALUE && request->values) ||
+                  (kind == OUTPUT_METRIC && request->metrics) ||
                   (kind == OUTPUT_LOSS && (request->loss || request->differentiate)) ||
                   (kind == OUTPUT_STATE && request->training);
     if (wanted) selected->output[selected->output_count++] = graph->output[k];
@@ -187,17 +218,27 @@ static const char *pass_phase(Compiler *compiler, uint32_t position) {
   return arena_format(compiler->arena, "pass %s", pipeline_pass(position)->name);
 }
 
+/* A graph that was read may have gradients already. */
+static bool has_gradients(const Graph *graph) {
+  for (uint32_t k = 0; k < graph->output_count; k++)
+    if (graph->output[k].kind == OUTPUT_GRADIENT) return true;
+  return false;
+}
+
 static simba_status check_request(const Graph *graph, const StepRequest *request, const char *path,
                                   simba_error *error) {
-  if (!request->differentiate || request->differentiate->cotangent_count) return SIMBA_OK;
+  if (!request->differentiate) return SIMBA_OK;
+  if (has_gradients(graph))
+    return error_set(error, SIMBA_INVALID_ARGUMENT, "%s: the graph '%s' has gradients already", path, graph->name);
+  if (request->differentiate->cotangent_count) return SIMBA_OK;
   for (uint32_t k = 0; k < graph->output_count; k++) {
     if (graph->output[k].kind == OUTPUT_LOSS) return SIMBA_OK;
   }
   return error_set(error, SIMBA_INVALID_ARGUMENT, "%s: the model '%s' has no loss to differentiate", path, graph->name);
 }
 
-/* Where one of our passes fails on a graph: the graph that replays it is written beside, and its name said. */
-static void save_replay(Compiler *compiler, const PipelineReport *report, simba_error *error) {
+/* Where one of our passes fails on a graph: the graph that replays it is written beside, and how that is done said. */
+static void save_replay(Compiler *compiler, const PipelineReport *report, bool differentiate, simba_error *error) {
   Guard guard;
   if (!report || !report->before || !guard_enter(&guard)) return;
   Text text = text_begin(compiler->arena);
@@ -208,7 +249,10 @@ static void save_replay(Compiler *compiler, const PipelineReport *report, simba_
   fputs(text.data, file);
   if (fclose(file) == 0) {
     error_prefix(error, SIMBA_BUG,
-                 "in pass '%s' (the graph before it is in simbac-bug.ir): ", report->running ? report->running : "?");
+                 "in pass '%s' (the graph before it is in simbac-bug.ir; to replay: simbac dump "
+                 "simbac-bug.ir%s): ",
+                 report->running ? report->running : "?",
+                 differentiate && !has_gradients(report->before) ? " --entry train" : "");
   }
 }
 
@@ -222,7 +266,7 @@ simba_status compiler_graph(Compiler *compiler, const StepRequest *request, cons
   Guard guard;
   if (!guard_enter(&guard)) {
     status = unwound(&guard, error);
-    if (status == SIMBA_BUG) save_replay(compiler, report, error);
+    if (status == SIMBA_BUG) save_replay(compiler, report, request->differentiate != NULL, error);
     return status;
   }
   const CompilerOptions *from = &compiler->options;
@@ -305,6 +349,7 @@ simba_status syntax_dump(const char *path, Arena *arena, Diagnostics *diagnostic
                          simba_error *error) {
   if (access(path, R_OK) != 0)
     return error_set(error, SIMBA_DATA_ERROR, "%s: there is no such file, or it cannot be read", path);
+  if (path_is_graph(path)) return error_set(error, SIMBA_INVALID_ARGUMENT, "%s: a graph has no syntax tree", path);
   Guard guard;
   if (!guard_enter(&guard)) return unwound(&guard, error);
   FrontendFile *file = frontend_parse_file(arena, diagnostics, path);

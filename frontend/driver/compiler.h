@@ -1,7 +1,7 @@
 /* The compiler as a library: one model file on its way to code. Every command and the C interface go through it.
  *
  *   Compiler *compiler;
- *   compiler_open(path, &options, &compiler, &error);   read, parse, check, lower to IR (no LLVM)
+ *   compiler_open(path, &options, &compiler, &error);   read, parse, check, lower to IR (no LLVM); IR text of *.ir too
  *   compiler_graph(compiler, &request, &graph, &error); the IR after the passes (no LLVM)
  *   compiler_step(compiler, graph, &step, &error);      fused, planned, compiled, loaded
  *   compiler_close(compiler);
@@ -41,7 +41,7 @@ typedef struct Compiler {
   Diagnostics *diagnostics;
   CompilerOptions options;
   const char *path;
-  FrontendFile *file;
+  FrontendFile *file; /* NULL: the model was read as a graph */
   Model *infer, *train; /* the model elaborated with training = false and true; the latter at first need */
   Text explain;         /* why passes did not apply */
   uint32_t phase_count;
@@ -54,6 +54,7 @@ typedef struct Compiler {
 typedef struct StepRequest {
   bool training; /* the static `training`, new states */
   bool values, loss, metrics;
+  bool whole; /* all outputs, gradients that the graph has included */
   const DifferentiateSpec *differentiate; /* NULL: no gradients */
 } StepRequest;
 

@@ -39,7 +39,15 @@ static void header_path(const char *output, char *out_path, size_t size) {
   snprintf(out_path, size, "%.*s%.*s.h", folder, output, (int)(dot - name), name);
 }
 
-/* A C identifier can stand for the model's name as it is: the language's names are identifiers. */
+/* The model's name becomes part of C names. The language's names are identifiers; a graph's may be any text. */
+static simba_status check_name(const char *name, simba_error *error) {
+  static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+  bool identifier = name[0] && !strchr("0123456789", name[0]) && name[strspn(name, letters)] == '\0';
+  return identifier
+             ? SIMBA_OK
+             : error_set(error, SIMBA_INVALID_ARGUMENT, "the graph's name '%s' cannot stand in C: rename it", name);
+}
+
 static CodegenExport export_spec(simba_model *model, const ExportOptions *options) {
   Compiler *compiler = model->compiler;
   CodegenExport spec = {.model = model->model->name,
@@ -113,6 +121,7 @@ simba_status export_library(simba_model *model, const ExportOptions *options, Ex
   CodegenObjects *objects = ARENA_NEW(model->compiler->arena, CodegenObjects);
   const char *header;
   simba_status status = output_form(options, &form, error);
+  if (status == SIMBA_OK) status = check_name(model->model->name, error);
   if (status == SIMBA_OK) status = model_compile_inference(model, error);
   if (status == SIMBA_OK && options->weights) status = load_and_prepare(model, options->weights, error);
   if (status == SIMBA_OK) status = generate(model, options, objects, &header, error);
