@@ -182,7 +182,10 @@ static Value evaluate_binary(Elaborator *elaborator, const Expression *expressio
     if (kind == TOKEN_AND && !a.fixed.truth) return value_static(expression->span, static_truth(false));
     if (kind == TOKEN_OR && a.fixed.truth) return value_static(expression->span, static_truth(true));
   }
-  bool word = a.kind == VALUE_STATIC && a.fixed.kind == STATIC_WORD && (kind == TOKEN_EQUAL || kind == TOKEN_NOT_EQUAL);
+  bool comparison = kind == TOKEN_EQUAL || kind == TOKEN_NOT_EQUAL;
+  bool word = comparison && a.kind == VALUE_STATIC && a.fixed.kind == STATIC_WORD;
+  /* Beside what could not be had, a bare name may have been one of its words. */
+  if (comparison && a.kind == VALUE_POISON && expression->right->kind == EXPRESSION_NAME) return a;
   Value b = word ? evaluate_beside_word(elaborator, &a.fixed, expression->right)
                  : expression_value(elaborator, expression->right);
   return expression_operator(elaborator, expression, &a, &b);

@@ -125,13 +125,34 @@ static bool find_statement_word(const Parser *parser, StatementKind *out) {
   return false;
 }
 
+/* `did you mean` for a word that begins something, where one of the candidates is near. */
+static const char *nearest_word(const Parser *parser, const char *const *candidates, size_t count) {
+  const Token *token = parser_peek(parser);
+  if (token->kind != TOKEN_NAME) return NULL;
+  return text_nearest(arena_text(parser->arena, parser->text + token->start, token->length), candidates, count);
+}
+
+static void hint_word(Parser *parser, const char *nearest) {
+  if (nearest) diagnostic_hint(parser->diagnostics, "did you mean '%s'?", nearest);
+}
+
+/* Two names side by side are no expression, so the first one may be a statement's word with a slip of the pen. */
+static const char *nearest_statement_word(const Parser *parser) {
+  enum { WORDS = sizeof statement_words / sizeof *statement_words };
+  const char *candidates[WORDS + 4] = {"let", "for", "if", "require"};
+  for (size_t i = 0; i < WORDS; i++) candidates[4 + i] = statement_words[i].word;
+  if (parser_kind_ahead(parser, 1) != TOKEN_NAME || parser->tokens.token[parser->at + 1].first_of_line) return NULL;
+  return nearest_word(parser, candidates, WORDS + 4);
+}
+
+static const char *const definition_words[] = {"block", "model", "recipe", "import"};
+
 static bool at_definition(const Parser *parser) {
-  static const char *const words[] = {"block", "model", "recipe", "import"};
   if (parser_kind(parser) != TOKEN_NAME || !parser_peek(parser)->first_of_line) return false;
   TokenKind next = parser_kind_ahead(parser, 1);
   if (next != TOKEN_NAME && next != TOKEN_LEFT_BRACE && next != TOKEN_STRING) return false;
-  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-    if (parser_at_word(parser, words[i])) return true;
+  for (size_t i = 0; i < sizeof definition_words / sizeof *definition_words; i++)
+    if (parser_at_word(parser, definition_words[i])) return true;
   return false;
 }
 
@@ -267,6 +288,12 @@ static void parse_statement(Parser *parser, Statement *statement) {
     if (continued) {
       parser_fail(parser, "a statement");
       diagnostic_hint(parser->diagnostics, "an expression goes on in the next line after an operator or within ( )");
+      return;
+    }
+    const char *nearest = nearest_statement_word(parser);
+    if (nearest) {
+      parser_fail(parser, "a statement");
+      hint_word(parser, nearest);
       return;
     }
     statement->value = parser_expression(parser);
@@ -435,6 +462,11 @@ static Parser begin(Arena *arena, Diagnostics *diagnostics, uint32_t source) {
                   .tokens = lexer_run(arena, diagnostics, source)};
 }
 
+static void fail_definition(Parser *parser) {
+  parser_fail(parser, "'block', 'model', 'recipe' or 'import'");
+  hint_word(parser, nearest_word(parser, definition_words, sizeof definition_words / sizeof *definition_words));
+}
+
 SyntaxFile *parser_run(Arena *arena, Diagnostics *diagnostics, uint32_t source) {
   Parser parser = begin(arena, diagnostics, source);
   SyntaxFile *file = ARENA_NEW(arena, SyntaxFile);
@@ -448,7 +480,7 @@ SyntaxFile *parser_run(Arena *arena, Diagnostics *diagnostics, uint32_t source) 
     else if (parser_at_word(&parser, "import"))
       parse_import(&parser, file, &import_capacity);
     else
-      parser_fail(&parser, "'block', 'model', 'recipe' or 'import'");
+      fail_definition(&parser);
     if (!parser.failed) continue;
     while (parser_kind(&parser) != TOKEN_END) {
       if (at_definition(&parser)) break;

@@ -49,6 +49,19 @@ static const PassInfo *find_pass(const char *name) {
   return NULL;
 }
 
+const char *pipeline_unknown_pass(const char *name, Arena *arena) {
+  const char *candidates[PASS_COUNT];
+  for (uint32_t i = 0; i < PASS_COUNT; i++) candidates[i] = PASSES[i].name;
+  const char *nearest = text_nearest(name, candidates, PASS_COUNT);
+  if (nearest) return arena_format(arena, "there is no pass '%s'; did you mean '%s'?", name, nearest);
+  Text text = text_begin(arena);
+  text_print(&text, "there is no pass '%s'; there are", name);
+  for (uint32_t i = 0; i < PASS_COUNT; i++) {
+    if (find_pass(PASSES[i].name) == &PASSES[i]) text_print(&text, "%s %s", i ? "," : "", PASSES[i].name);
+  }
+  return text.data;
+}
+
 static bool check_name(const char *name, Arena *arena, const char **out_message) {
   const PassInfo *pass = find_pass(name);
   if (pass && pass->kind == PASS_OPTIONAL) return true;
@@ -56,11 +69,7 @@ static bool check_name(const char *name, Arena *arena, const char **out_message)
     *out_message = arena_format(arena, "pass '%s' is no choice: it always runs where it is needed", name);
     return false;
   }
-  const char *candidates[PASS_COUNT];
-  for (uint32_t i = 0; i < PASS_COUNT; i++) candidates[i] = PASSES[i].name;
-  const char *nearest = text_nearest(name, candidates, PASS_COUNT);
-  *out_message = nearest ? arena_format(arena, "there is no pass '%s'; did you mean '%s'?", name, nearest)
-                         : arena_format(arena, "there is no pass '%s'", name);
+  *out_message = pipeline_unknown_pass(name, arena);
   return false;
 }
 

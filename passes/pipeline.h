@@ -65,8 +65,10 @@ uint32_t pipeline_length(void);
 const PassInfo *pipeline_pass(uint32_t position);
 PipelineReport *pipeline_report_create(Arena *arena);
 
+/* "there is no pass 'NAME'", with the nearest name, or with all of them where none is near. */
+const char *pipeline_unknown_pass(const char *name, Arena *arena);
 /* True where every name in `only` and `skip` is one of an optional pass; else a message in `arena` that says which is
- * not, with the nearest name. To be asked before pipeline_run, for which a wrong name is a bug. */
+ * not. To be asked before pipeline_run, for which a wrong name is a bug. */
 bool pipeline_check(const PipelineOptions *options, Arena *arena, const char **out_message);
 
 /* The graph after the last pass, in `arena`. `report` may be NULL. */

@@ -127,15 +127,10 @@ static void dump_pass(void *user, uint32_t position, const PassInfo *pass, const
 
 static simba_status check_pass_name(DumpOptions *options, simba_error *error) {
   if (!options->after || !strcmp(options->after, "none")) return SIMBA_OK;
-  const char *names[64];
-  uint32_t count = pipeline_length() < 64 ? pipeline_length() : 64;
-  for (uint32_t k = 0; k < count; k++) {
-    names[k] = pipeline_pass(k)->name;
-    if (!strcmp(names[k], options->after)) return SIMBA_OK;
+  for (uint32_t k = 0; k < pipeline_length(); k++) {
+    if (!strcmp(pipeline_pass(k)->name, options->after)) return SIMBA_OK;
   }
-  const char *nearest = text_nearest(options->after, names, count);
-  return error_set(error, SIMBA_INVALID_ARGUMENT, "there is no pass '%s'%s%s%s", options->after,
-                   nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+  return error_set(error, SIMBA_INVALID_ARGUMENT, "%s", pipeline_unknown_pass(options->after, options->common.arena));
 }
 
 static simba_status dump_code(DumpOptions *options, Compiler *compiler, const Program *program, simba_error *error) {
