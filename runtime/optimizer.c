@@ -148,12 +148,20 @@ static void norm_kernel(const simba_call *call, void *const *arguments, void *sc
   float_mode_restore(mode);
 }
 
-double optimizer_gradient_norm(Optimizer *optimizer, const float *gradients, simba_executor *executor) {
-  NormTask task = {optimizer, gradients};
-  run_blocks(executor, norm_kernel, &task, optimizer->block_count);
+/* Not inlined, as task_set is not: no operation may move to where the caller's mode holds. */
+static __attribute__((noinline)) double norm_of_blocks(const Optimizer *optimizer) {
   double sum = 0;
   for (size_t i = 0; i < optimizer->block_count; i++) sum += optimizer->partial[i];
   return sqrt(sum);
+}
+
+double optimizer_gradient_norm(Optimizer *optimizer, const float *gradients, simba_executor *executor) {
+  NormTask task = {optimizer, gradients};
+  run_blocks(executor, norm_kernel, &task, optimizer->block_count);
+  uint64_t mode = float_mode_flush();
+  double norm = norm_of_blocks(optimizer);
+  float_mode_restore(mode);
+  return norm;
 }
 
 /* ---- Update ---- */
@@ -193,6 +201,20 @@ static void step_kernel(const simba_call *call, void *const *arguments, void *sc
   float_mode_restore(mode);
 }
 
+/* What is the same for every element, in double, rounded once. */
+static __attribute__((noinline)) void task_set(StepTask *task, const OptimizerSettings *settings, double rate,
+                                               double time, double norm) {
+  task->scale = settings->clip > 0 && norm > settings->clip ? (float)(settings->clip / (norm + 1e-6)) : 1.0f;
+  task->keep = (float)(1 - rate * settings->weight_decay);
+  task->beta1 = (float)settings->beta1;
+  task->rest1 = (float)(1 - settings->beta1);
+  task->beta2 = (float)settings->beta2;
+  task->rest2 = (float)(1 - settings->beta2);
+  task->step = (float)(rate / (1 - pow(settings->beta1, time)));
+  task->root = (float)(1 / sqrt(1 - pow(settings->beta2, time)));
+  task->epsilon = (float)settings->epsilon;
+}
+
 static const char *first_not_finite(const Optimizer *optimizer, const float *gradients) {
   for (size_t i = 0; i < optimizer->tensor_count; i++) {
     const OptimizerTensor *tensor = &optimizer->tensor[i];
@@ -210,17 +232,11 @@ simba_status optimizer_step(Optimizer *optimizer, float *parameters, const float
   if (!isfinite(norm))
     return error_set(error, SIMBA_NOT_FINITE, "the gradient of '%s' is not finite",
                      first_not_finite(optimizer, gradients));
-  double time = (double)++optimizer->steps;
+  optimizer->steps++;
   StepTask task = {.optimizer = optimizer, .parameters = parameters, .gradients = gradients};
-  task.scale = settings->clip > 0 && norm > settings->clip ? (float)(settings->clip / (norm + 1e-6)) : 1.0f;
-  task.keep = (float)(1 - rate * settings->weight_decay);
-  task.beta1 = (float)settings->beta1;
-  task.rest1 = (float)(1 - settings->beta1);
-  task.beta2 = (float)settings->beta2;
-  task.rest2 = (float)(1 - settings->beta2);
-  task.step = (float)(rate / (1 - pow(settings->beta1, time)));
-  task.root = (float)(1 / sqrt(1 - pow(settings->beta2, time)));
-  task.epsilon = (float)settings->epsilon;
+  uint64_t mode = float_mode_flush();
+  task_set(&task, settings, rate, (double)optimizer->steps, norm);
+  float_mode_restore(mode);
   run_blocks(executor, step_kernel, &task, optimizer->block_count);
   return SIMBA_OK;
 }

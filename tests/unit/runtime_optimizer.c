@@ -1,6 +1,7 @@
 /* AdamW against formulas in double, its groupings, clipping and determinism; the schedule against golden values; Philox
  * against published vectors; shuffles. */
 #include <check.h>
+#include <fenv.h>
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "runtime/random.h"
 #include "runtime/safetensors.h"
 #include "runtime/threads.h"
+#include "tests/support/denormal_mode.h"
 
 enum { STEPS = 20 };
 
@@ -207,8 +209,9 @@ START_TEST(norm_and_clipping) {
   ck_assert_double_eq_tol(norm, sqrt(squares), 1e-12);
   double scale = 0.5 / (sqrt(squares) + 1e-6);
   for (int i = 0; i < SIZE; i++) {
-    double expected = 0.1 * scale * (double)gradients[i];
-    ck_assert_double_eq_tol(optimizer_first_moment(clipping)[i], expected, 1e-6 * fabs(expected));
+    double g = scale * (double)gradients[i], moved = -1e-3 * g / (fabs(g) + 1e-8);
+    ck_assert_double_eq_tol(optimizer_first_moment(clipping)[i], 0.1 * g, 1e-7 * fabs(g));
+    ck_assert_double_eq_tol((double)clipped[i], moved, 1e-6 * fabs(moved));
     gradients[i] *= 0.5f;
   }
   norm = optimizer_gradient_norm(plain, gradients, NULL); /* a limit that is just kept: nothing is clipped */
@@ -242,6 +245,19 @@ START_TEST(bad_gradients_change_nothing) {
   ck_assert_float_lt(parameters[0], 1);
   ck_assert_float_eq(parameters[2], 3);
   optimizer_destroy(optimizer);
+  /* The one before it is frozen and no number either: neither named nor moved. */
+  gradients[0] = INFINITY;
+  tensors[0].frozen = true;
+  tensors[1].frozen = false;
+  optimizer = create(tensors, 2, 4, &SETTINGS);
+  ck_assert_int_eq(optimizer_step(optimizer, parameters, gradients, 1e-3, NULL, NULL, &error), SIMBA_NOT_FINITE);
+  ck_assert_str_eq(error.message, "the gradient of 'b' is not finite");
+  gradients[2] = 1;
+  float before = parameters[0];
+  ck_assert_int_eq(optimizer_step(optimizer, parameters, gradients, 1e-3, NULL, NULL, &error), SIMBA_OK);
+  ck_assert_float_eq(parameters[0], before);
+  ck_assert_float_lt(parameters[2], 3);
+  optimizer_destroy(optimizer);
 }
 END_TEST
 
@@ -273,6 +289,50 @@ START_TEST(epsilon_is_added_to_the_root) {
     ck_assert_double_eq_tol((double)parameters[i], expected, 1e-6 * fabs(expected));
   }
   optimizer_destroy(optimizer);
+}
+END_TEST
+
+/* What is decayed among matrices goes by the whole last word of the name. */
+START_TEST(biases_are_known_by_name) {
+  static const struct {
+    const char *name;
+    int32_t rank;
+    bool decayed;
+  } CASES[] = {{"bias", 2, false}, {"a.bias", 2, false}, {"a.abias", 2, true}, {"bias.w", 2, true}, {"w", 1, false}};
+  for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+    float parameter = 1, gradient = 0;
+    const OptimizerTensor tensor = {.name = CASES[i].name, .count = 1, .rank = CASES[i].rank};
+    OptimizerSettings settings = SETTINGS;
+    settings.decay = SIMBA_DECAY_MATRICES;
+    Optimizer *optimizer = create(&tensor, 1, 1, &settings);
+    ck_assert_int_eq(optimizer_step(optimizer, &parameter, &gradient, 1, NULL, NULL, NULL), SIMBA_OK);
+    ck_assert_float_eq(parameter, CASES[i].decayed ? 0.95f : 1);
+    optimizer_destroy(optimizer);
+  }
+}
+END_TEST
+
+/* The bits are those of flush-to-zero and of rounding to nearest whatever mode the caller is in, and it stays in it. */
+START_TEST(mode_of_the_caller) {
+  float moment[2], parameter[2];
+  uint64_t usual = denormal_mode();
+  for (int i = 0; i < 2; i++) {
+    float gradient = 3e-20f; /* its square is subnormal */
+    const OptimizerTensor tensor = {.name = "w", .count = 1, .rank = 1};
+    Optimizer *optimizer = create(&tensor, 1, 1, &SETTINGS);
+    parameter[i] = 1;
+    if (i) fesetround(FE_UPWARD);
+    uint64_t mode = denormal_mode();
+    ck_assert_int_eq(optimizer_step(optimizer, &parameter[i], &gradient, 1e-3, NULL, NULL, NULL), SIMBA_OK);
+    ck_assert_uint_eq(denormal_mode() & ~UINT64_C(0x3F), mode & ~UINT64_C(0x3F)); /* but for the flags of x86 */
+    fesetround(FE_TONEAREST);
+    moment[i] = optimizer_first_moment(optimizer)[0];
+    ck_assert_float_eq(optimizer_second_moment(optimizer)[0], 0);
+    optimizer_destroy(optimizer);
+  }
+  ck_assert_uint_eq(denormal_mode() & ~UINT64_C(0x3F), usual & ~UINT64_C(0x3F));
+  ck_assert_mem_eq(&moment[0], &moment[1], sizeof *moment);
+  ck_assert_mem_eq(&parameter[0], &parameter[1], sizeof *parameter);
 }
 END_TEST
 
@@ -336,6 +396,19 @@ START_TEST(philox_vectors) {
   ck_assert_uint_eq(words[1], 0x94fdcceb);
   ck_assert_uint_eq(words[2], 0x5001e420);
   ck_assert_uint_eq(words[3], 0x24126ea1);
+}
+END_TEST
+
+/* By another implementation of Philox and of the draws: a run that is resumed by a later version goes on in this order.
+ */
+START_TEST(shuffles_are_pinned) {
+  static const int64_t FIRST[] = {2, 7, 5, 0, 9, 3, 1, 4, 8, 11, 6, 10};
+  static const int64_t SECOND[] = {6, 0, 2, 1, 9, 10, 11, 3, 8, 7, 5, 4};
+  int64_t order[12];
+  random_shuffle(5, 3, 12, order);
+  ck_assert_mem_eq(order, FIRST, sizeof order);
+  random_shuffle((UINT64_C(1) << 63) + 9, 70000, 12, order);
+  ck_assert_mem_eq(order, SECOND, sizeof order);
 }
 END_TEST
 
@@ -412,9 +485,12 @@ int main(void) {
   tcase_add_test(cases, bad_gradients_change_nothing);
   tcase_add_test(cases, nothing_learned_moves_nothing);
   tcase_add_test(cases, epsilon_is_added_to_the_root);
+  tcase_add_test(cases, biases_are_known_by_name);
+  tcase_add_test(cases, mode_of_the_caller);
   tcase_add_test(cases, wrong_settings);
   tcase_add_test(cases, cosine_schedule_is_exact);
   tcase_add_test(cases, philox_vectors);
+  tcase_add_test(cases, shuffles_are_pinned);
   tcase_add_test(cases, shuffles_are_permutations);
   tcase_add_test(cases, shuffles_are_unbiased);
   tcase_add_test(cases, uniform_and_normal_moments);
