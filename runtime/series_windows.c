@@ -84,7 +84,7 @@ static simba_status set_splits(Series *series, simba_error *error) {
   for (int split = 0; split < SPLIT_COUNT; split++) {
     int64_t context = split == SPLIT_TRAIN ? 0 : series->lookback;
     int64_t needed = series->lookback + series->horizon - context, own = ends[split] - start;
-    if (own < needed || start < context)
+    if (own < needed) /* else the split before it has rows enough to look back into */
       return error_set(
           error, SIMBA_DATA_ERROR,
           "%s: too few rows: %lld in all, %lld for %s, where one window of look-back %lld and horizon %lld "

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -233,6 +234,45 @@ START_TEST(weights_files) {
 }
 END_TEST
 
+/* Types: a checkpoint is F32 to the bit; weights may be any real type, but not whole numbers. */
+START_TEST(types_of_tensors) {
+  char path[128], expected[256];
+  simba_error error;
+  const double wide[2] = {0.1, -3};
+  const Tensor tensors[] = {{.name = "w", .type = TENSOR_F64, .rank = 1, .shape = {2}, .bytes = wide},
+                            {.name = "w", .type = TENSOR_I64, .rank = 1, .shape = {2}, .bytes = wide}};
+  float value[2] = {7, 7};
+  const CheckpointTensor expecting = {.name = "w", .rank = 1, .shape = {2}, .value = value};
+  ck_assert_int_eq(tensor_file_write(in_folder("whole", path), &tensors[1], 1, NULL, 0, NULL), SIMBA_OK);
+  ck_assert_int_eq(checkpoint_read_weights(path, &expecting, 1, &error), SIMBA_DATA_ERROR);
+  snprintf(expected, sizeof expected, "%s: tensor 'w' is I64 [2]: expected F32 [2]", path);
+  ck_assert_str_eq(error.message, expected);
+  ck_assert_float_eq(value[0], 7);
+  ck_assert_int_eq(tensor_file_write(path, &tensors[0], 1, NULL, 0, NULL), SIMBA_OK);
+  ck_assert_int_eq(checkpoint_read_weights(path, &expecting, 1, &error), SIMBA_OK);
+  ck_assert_float_eq(value[0], 0.1f);
+
+  /* Two F16 in the place of one F32: name, shape and bytes fit. */
+  Run *saved = run_create(1);
+  char *bytes;
+  size_t size;
+  static const char WAS[] = "\"buf.running\":{\"dtype\":\"F32\",\"shape\":[1]";
+  static const char IS[] = "\"buf.running\":{\"dtype\":\"F16\",\"shape\":[2]";
+  saved->tensor[1].shape[0] = 1;
+  saved->tensor[1].best = NULL;
+  ck_assert_int_eq(save(in_folder("types", path), saved), SIMBA_OK);
+  ck_assert_int_eq(file_read(path, &bytes, &size, NULL), SIMBA_OK);
+  char *at = memmem(bytes, size, WAS, sizeof WAS - 1);
+  ck_assert_ptr_nonnull(at);
+  memcpy(at, IS, sizeof IS - 1);
+  ck_assert_int_eq(file_write(path, bytes, size, NULL), SIMBA_OK);
+  saved->tensor[1].shape[0] = 2;
+  check_refused(path, "model a", saved->tensor, 2, "tensor 'buf.running' is F16 [2]: expected F32 [2]");
+  free(bytes);
+  free(saved);
+}
+END_TEST
+
 START_TEST(weights_of_another_model) {
   char path[128], expected[512];
   simba_error error;
@@ -382,6 +422,56 @@ START_TEST(metrics_that_are_none) {
 }
 END_TEST
 
+static void count_values(void *context, const MetricLine *line) { *(int32_t *)context += line->count; }
+
+START_TEST(as_many_metrics_as_fit) {
+  char path[128], expected[256], text[1024] = "{\"step\":1,\"epoch\":0,\"split\":\"val\"";
+  simba_error error;
+  int32_t count = 0;
+  MetricLine line = {.split = "val", .count = METRICS_MAX_VALUES};
+  for (int i = 0; i < METRICS_MAX_VALUES; i++) line.value[i] = (MetricValue){"m", i};
+  ck_assert_int_eq(metrics_append(in_folder("full.jsonl", path), &line, &error), SIMBA_OK);
+  ck_assert_int_eq(metrics_read(path, count_values, &count, &error), SIMBA_OK);
+  ck_assert_int_eq(count, METRICS_MAX_VALUES);
+  line.count++;
+  ck_assert_int_eq(metrics_append(path, &line, &error), SIMBA_INVALID_ARGUMENT);
+  for (int i = 0; i <= METRICS_MAX_VALUES; i++) strcat(text, ",\"m\":1");
+  strcat(text, "}\n");
+  ck_assert_int_eq(file_write(in_folder("fuller.jsonl", path), text, strlen(text), NULL), SIMBA_OK);
+  ck_assert_int_eq(metrics_read(path, count_values, &count, &error), SIMBA_DATA_ERROR);
+  snprintf(expected, sizeof expected, "%s:1: not a line of metrics", path);
+  ck_assert_str_eq(error.message, expected);
+  Run *run = run_create(1);
+  run->progress.metric_count = CHECKPOINT_MAX_METRICS + 1;
+  ck_assert_int_eq(save(in_folder("metrics", path), run), SIMBA_INVALID_ARGUMENT);
+  free(run);
+}
+END_TEST
+
+/* A disk that is full in the middle of a line: the part that was written goes again. */
+START_TEST(torn_line_is_cut_off) {
+  char path[128], *before, *after;
+  size_t size;
+  simba_error error;
+  const MetricLine line = {.step = 1, .split = "train", .count = 1, .value = {{"loss", 0.5}}};
+  ck_assert_int_eq(metrics_append(in_folder("torn.jsonl", path), &line, &error), SIMBA_OK);
+  ck_assert_int_eq(file_read(path, &before, &size, &error), SIMBA_OK);
+  signal(SIGXFSZ, SIG_IGN);
+  struct rlimit limit, none;
+  ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &none), 0);
+  limit = none;
+  limit.rlim_cur = size + 10;
+  ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+  simba_status status = metrics_append(path, &line, &error);
+  ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
+  ck_assert_int_eq(status, SIMBA_IO_ERROR);
+  ck_assert_int_eq(file_read(path, &after, &size, &error), SIMBA_OK);
+  ck_assert_str_eq(after, before);
+  free(before);
+  free(after);
+}
+END_TEST
+
 START_TEST(estimates) {
   Estimate estimate = progress_estimate(100, 150, 250, 10);
   ck_assert_double_eq(estimate.rate, 5);
@@ -408,11 +498,14 @@ int main(void) {
   tcase_add_test(cases, refused_as_a_whole);
   tcase_add_loop_test(cases, bad_counters, 0, (int)(sizeof BAD_COUNTERS / sizeof *BAD_COUNTERS));
   tcase_add_test(cases, weights_files);
+  tcase_add_test(cases, types_of_tensors);
   tcase_add_test(cases, weights_of_another_model);
   tcase_add_test(cases, many_missing_names);
   tcase_add_test(cases, killed_at_any_moment);
   tcase_add_test(cases, metrics_file);
   tcase_add_test(cases, metrics_that_are_none);
+  tcase_add_test(cases, as_many_metrics_as_fit);
+  tcase_add_test(cases, torn_line_is_cut_off);
   tcase_add_test(cases, estimates);
   suite_add_tcase(suite, cases);
   SRunner *runner = srunner_create(suite);

@@ -22,7 +22,8 @@ static struct {
   bool watching;
   char calls[64], failing;
   int error;
-  size_t count, most; /* bytes that one write takes; 0: all */
+  size_t count, most;       /* bytes that one write takes; 0: all */
+  const char *published[2]; /* before the lock is taken, another writer renames the first to the second */
 } kernel;
 
 static bool fails(char letter) {
@@ -34,7 +35,13 @@ static bool fails(char letter) {
   return true;
 }
 
-int flock(int descriptor, int operation) { return fails('l') ? -1 : (int)syscall(SYS_flock, descriptor, operation); }
+int flock(int descriptor, int operation) {
+  if (kernel.published[0]) {
+    syscall(SYS_renameat2, AT_FDCWD, kernel.published[0], AT_FDCWD, kernel.published[1], 0);
+    kernel.published[0] = NULL;
+  }
+  return fails('l') ? -1 : (int)syscall(SYS_flock, descriptor, operation);
+}
 
 int ftruncate(int descriptor, off_t size) { return fails('t') ? -1 : (int)syscall(SYS_ftruncate, descriptor, size); }
 
@@ -180,6 +187,25 @@ START_TEST(abandoned_files_leave_nothing) {
 }
 END_TEST
 
+/* Another writer's file gets its final name after we have opened it and before we lock it: it is not cut. */
+START_TEST(published_between_open_and_lock) {
+  char path[128], temporary[128], text[8] = "";
+  ck_assert_int_eq(file_write(in_folder("a.tmp", temporary), "other", 5, NULL), SIMBA_OK);
+  int other = open(temporary, O_RDONLY);
+  ck_assert_int_ge(other, 0);
+  in_folder("a", path);
+  memset(&kernel, 0, sizeof kernel);
+  kernel.published[0] = temporary;
+  kernel.published[1] = path;
+  ck_assert_int_eq(file_write(path, "ours", 4, NULL), SIMBA_OK);
+  ck_assert_int_eq(read(other, text, sizeof text), 5);
+  ck_assert_str_eq(text, "other");
+  close(other);
+  check_content(path, "ours");
+  ck_assert(!exists(temporary));
+}
+END_TEST
+
 /* What a killed run left may be longer than what takes its place. */
 START_TEST(leftovers_are_overwritten) {
   char path[128], temporary[128];
@@ -279,6 +305,21 @@ START_TEST(whole_files_are_read) {
 }
 END_TEST
 
+START_TEST(folders_are_created) {
+  char path[128], expected[256];
+  simba_error error = {0};
+  ck_assert_int_eq(folder_create(in_folder("a//b/c/", path), &error), SIMBA_OK);
+  ck_assert_int_eq(folder_create(path, &error), SIMBA_OK);
+  ck_assert(exists(in_folder("a/b/c", path)));
+  ck_assert_int_eq(file_write(in_folder("a/file", path), "x", 1, NULL), SIMBA_OK);
+  ck_assert_int_eq(folder_create(path, &error), SIMBA_IO_ERROR);
+  snprintf(expected, sizeof expected, "%s: cannot create the folder: Not a directory", path);
+  ck_assert_str_eq(error.message, expected);
+  ck_assert_int_eq(folder_create("/", &error), SIMBA_OK);
+  ck_assert_int_eq(folder_create("", &error), SIMBA_IO_ERROR);
+}
+END_TEST
+
 START_TEST(folders_are_held_by_one) {
   int lock = -1, again = -1;
   simba_error error = {0};
@@ -302,11 +343,13 @@ int main(void) {
   tcase_add_loop_test(cases, every_call_may_fail, 0, (int)(sizeof FAULTS / sizeof *FAULTS));
   tcase_add_test(cases, short_writes_go_on);
   tcase_add_test(cases, abandoned_files_leave_nothing);
+  tcase_add_test(cases, published_between_open_and_lock);
   tcase_add_test(cases, leftovers_are_overwritten);
   tcase_add_test(cases, links_stay);
   tcase_add_test(cases, own_output_is_not_replaced);
   tcase_add_test(cases, pipes_are_written_as_they_are);
   tcase_add_test(cases, whole_files_are_read);
+  tcase_add_test(cases, folders_are_created);
   tcase_add_test(cases, folders_are_held_by_one);
   suite_add_tcase(suite, cases);
   SRunner *runner = srunner_create(suite);

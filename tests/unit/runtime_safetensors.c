@@ -75,6 +75,10 @@ static const struct BadHeader {
     {"{" TENSOR("a", "F64", "[]", 0, 4) "}", 4, "f: tensor 'a': 4 bytes of data, but F64 [] takes 8"},
     {"{" TENSOR("a", "F32", "[2]", 0, 8) "," TENSOR("b", "F32", "[2]", 4, 12) "}", 12,
      "f: tensor 'b': its bytes overlap those of tensor 'a'"},
+    {"{" TENSOR("a", "F32", "[4294967296,4294967296,2]", 0, 0) "}", 0,
+     "f: tensor 'a': its shape has more elements than a file can hold"},
+    {"{" TENSOR("a", "F32", "[1]", 0, 4) "," TENSOR("b", "F32", "[1]", 3, 7) "}", 7,
+     "f: tensor 'b': its bytes overlap those of tensor 'a'"},
     {"{" TENSOR("b", "F32", "[1]", 4, 8) "," TENSOR("a", "F32", "[4]", 0, 16) "}", 16,
      "f: tensor 'b': its bytes overlap those of tensor 'a'"},
     {"{" TENSOR("a", "F32", "[1]", 0, 4) "," TENSOR("a", "F32", "[1]", 4, 8) "}", 8,
@@ -161,14 +165,17 @@ START_TEST(round_trip) {
       {.name = "scalar", .type = TENSOR_F64, .rank = 0, .bytes = &scalar},
       {.name = "none", .type = TENSOR_F32, .rank = 2, .shape = {0, 5}, .bytes = matrix},
       {.name = "whole", .type = TENSOR_I64, .rank = 1, .shape = {2}, .bytes = whole},
+      {.name = "deep", .type = TENSOR_F32, .rank = 8, .shape = {1, 1, 1, 3, 1, 1, 1, 2}, .bytes = matrix},
   };
   const TensorMetadata metadata[] = {{"kind", "a \"test\""}, {"empty", ""}};
   simba_error error = {0};
-  ck_assert_msg(tensor_file_write(in_folder("round", path), tensors, 4, metadata, 2, &error) == SIMBA_OK, "%s",
+  ck_assert_msg(tensor_file_write(in_folder("round", path), tensors, 5, metadata, 2, &error) == SIMBA_OK, "%s",
                 error.message);
   TensorFile *file = NULL;
   ck_assert_msg(tensor_file_open(path, &file, &error) == SIMBA_OK, "%s", error.message);
-  ck_assert_uint_eq(file->count, 4);
+  ck_assert_uint_eq(file->count, 5);
+  ck_assert_int_eq(tensor_file_find(file, "deep")->rank, 8);
+  ck_assert_int_eq(((const char *)file->tensor[0].bytes - (const char *)file->memory[0]) % 8, 0); /* as others expect */
   ck_assert_ptr_null(file->note);
   ck_assert_str_eq(tensor_file_metadata(file, "kind"), "a \"test\"");
   ck_assert_str_eq(tensor_file_metadata(file, "empty"), "");
@@ -220,6 +227,7 @@ START_TEST(expected_tensors) {
       parse("{" TENSOR("a", "F32", "[1]", 0, 4) "," TENSOR("b", "F32", "[2,3]", 4, 28) "}", 28, &file, &error),
       SIMBA_OK);
   ck_assert_int_eq(tensor_file_read(file, "a", 0, NULL, value, &error), SIMBA_OK); /* [1] is [] */
+  ck_assert(tensor_shape_equal(0, NULL, 1, (int64_t[]){1}) && !tensor_shape_equal(0, NULL, 1, (int64_t[]){2}));
   ck_assert_int_eq(tensor_file_read(file, "b", 2, (int64_t[]){2, 3}, value, &error), SIMBA_OK);
   ck_assert_int_eq(tensor_file_read(file, "b", 2, (int64_t[]){3, 2}, value, &error), SIMBA_DATA_ERROR);
   ck_assert_str_eq(error.message, "f: tensor 'b' has shape [2, 3]: expected [3, 2]");

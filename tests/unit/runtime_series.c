@@ -79,6 +79,12 @@ static const struct BadFile {
     {"x,y\n1,2\n3,NaN\n", "a.csv:3:2: missing value 'NaN' in channel 'y': fill it in or leave its row out"},
     {"x,y\n1,2\n3,inf\n", "a.csv:3:2: found 'inf' in channel 'y': expected a finite number"},
     {"x,y\n1,2\n3,1e999\n", "a.csv:3:2: found '1e999' in channel 'y': expected a finite number"},
+    {"x,y\n1,1e\n", "a.csv:2:2: found '1e' in channel 'y': expected a finite number"},
+    {"x,y\n1,1e+\n", "a.csv:2:2: found '1e+' in channel 'y': expected a finite number"},
+    {"x,y\n1,.\n", "a.csv:2:2: found '.' in channel 'y': expected a finite number"},
+    {"x,y\n12345/1/1,1\n", "a.csv:2:1: found '12345/1/1' in channel 'x': expected a finite number"},
+    {"x,y\n1-2/3,1\n", "a.csv:2:1: found '1-2/3' in channel 'x': expected a finite number"},
+    {"x,y\n1,2,\n", "a.csv:2:3: ragged row: more cells than the header, which has 2"},
     {"x,y\n1,0x10\n", "a.csv:2:2: found '0x10' in channel 'y': expected a finite number"},
     {"x,y\n1,broken\n", "a.csv:2:2: found 'broken' in channel 'y': expected a finite number"},
     {"x,y\n1,2\r\n\"3,5\",1\n",
@@ -202,6 +208,36 @@ START_TEST(too_few_rows) {
 }
 END_TEST
 
+/* The published borders go by the file's name alone. */
+START_TEST(published_borders) {
+  static const struct {
+    const char *path, *protocol;
+    int64_t train, validation, test;
+  } CASES[] = {
+      {"ETTh1.csv", "ETTh", 8640, 11520, 14400},      {"data/ETTh2.csv", "ETTh", 8640, 11520, 14400},
+      {"ETTm1.csv", "ETTm", 34560, 46080, 57600},     {"ETTm2.txt", "ETTm", 34560, 46080, 57600},
+      {"ETTh3.csv", "70/10/20", 40600, 46400, 58000}, {"ETTh1-new.csv", "70/10/20", 40600, 46400, 58000},
+      {"ETTx1.csv", "70/10/20", 40600, 46400, 58000}, {"ETTh1/a.csv", "70/10/20", 40600, 46400, 58000},
+  };
+  char *text = counting_text(58000);
+  simba_error error = {0};
+  for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+    Series *series = NULL;
+    ck_assert_int_eq(series_parse(CASES[i].path, text, strlen(text), &series, &error), SIMBA_OK);
+    ck_assert_msg(series_prepare(series, 96, 24, &error) == SIMBA_OK, "%s", error.message);
+    ck_assert_str_eq(series->protocol, CASES[i].protocol);
+    ck_assert_int_eq(series->begin[SPLIT_TRAIN], 0);
+    ck_assert_int_eq(series->end[SPLIT_TRAIN], CASES[i].train);
+    ck_assert_int_eq(series->begin[SPLIT_VALIDATION], CASES[i].train - 96);
+    ck_assert_int_eq(series->end[SPLIT_VALIDATION], CASES[i].validation);
+    ck_assert_int_eq(series->begin[SPLIT_TEST], CASES[i].validation - 96);
+    ck_assert_int_eq(series->end[SPLIT_TEST], CASES[i].test);
+    series_destroy(series);
+  }
+  free(text);
+}
+END_TEST
+
 START_TEST(odd_but_usable) {
   Series *series = load("x,x,,y,x\n1,2,3,4,5\n");
   ck_assert_uint_eq(series->warning_count, 1); /* one a name */
@@ -282,6 +318,12 @@ START_TEST(values_too_large) {
   ck_assert_int_eq(series_prepare(series, 2, 1, &error), SIMBA_DATA_ERROR);
   ck_assert_str_eq(error.message, "a.csv: the values of channel 'x' are too large to standardise");
   series_destroy(series);
+  strcpy(text, "x,y\n");
+  for (int i = 0; i < 20; i++) strcat(text, i == 19 ? "1,1e300\n" : i % 2 ? "1,2\n" : "2,1\n"); /* in the test rows */
+  series = load(text);
+  ck_assert_int_eq(series_prepare(series, 2, 1, &error), SIMBA_DATA_ERROR);
+  ck_assert_str_eq(error.message, "a.csv: the values of channel 'y' are too large to standardise");
+  series_destroy(series);
 }
 END_TEST
 
@@ -329,6 +371,7 @@ int main(void) {
   tcase_add_test(cases, files_that_cannot_be_read);
   tcase_add_test(cases, splits_and_windows);
   tcase_add_test(cases, too_few_rows);
+  tcase_add_test(cases, published_borders);
   tcase_add_test(cases, odd_but_usable);
   tcase_add_test(cases, constant_channels);
   tcase_add_test(cases, statistics_are_accurate);
