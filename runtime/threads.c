@@ -10,7 +10,8 @@
 
 enum {
   SPINS = 2000, /* pauses before a waiting thread sleeps: some 20 us, longer than the gaps between launches */
-  MAX_THREADS = 1024
+  MAX_THREADS = 1024,
+  THREADS_A_PROCESSOR = 2 /* more only wait for each other; they are asked for by tests, and by mistake */
 };
 
 typedef struct Worker {
@@ -30,7 +31,9 @@ struct ThreadPool {        /* NOLINT(clang-analyzer-optin.performance.Padding): 
   _Alignas(64) atomic_int sleeping; /* workers that sleep */
   atomic_bool caller_sleeping;
   bool quit;
-  int32_t started; /* threads that run */
+  int32_t started; /* threads that run beside the caller */
+  int32_t threads; /* that are wanted, the caller included; fewer than workers where processors are few */
+  int32_t spins;   /* SPINS; 0 where threads share processors: who spins there keeps another from its work */
   /* The job; written before `launch` is raised. */
   simba_kernel *kernel;
   const simba_call *call;
@@ -38,7 +41,7 @@ struct ThreadPool {        /* NOLINT(clang-analyzer-optin.performance.Padding): 
   char *scratch;
   size_t scratch_bytes;
   int64_t items;
-  Worker *worker; /* [workers]; 0 is the caller and has no thread */
+  Worker *worker; /* [threads]; 0 is the caller and has no thread */
   LaunchHook *hook;
   void *hook_context;
   pthread_mutex_t mutex; /* for sleeping only */
@@ -53,7 +56,7 @@ static inline void spin_pause(void) {
 #endif
 }
 
-static void worker_run(ThreadPool *pool, int32_t index) {
+static void run_share(ThreadPool *pool, int32_t index) {
   int64_t workers = pool->executor.workers, items = pool->items;
   int64_t share = items / workers, rest = items % workers;
   int64_t begin = share * index + (index < rest ? index : rest);
@@ -64,8 +67,13 @@ static void worker_run(ThreadPool *pool, int32_t index) {
   }
 }
 
+/* The shares of a thread; of which thread does not matter. */
+static void worker_run(ThreadPool *pool, int32_t index) {
+  for (int32_t share = index; share < pool->executor.workers; share += pool->threads) run_share(pool, share);
+}
+
 static void wait_for_launch(ThreadPool *pool, unsigned seen) {
-  for (int i = 0; i < SPINS; i++) {
+  for (int32_t i = 0; i < pool->spins; i++) {
     if (atomic_load_explicit(&pool->launch, memory_order_acquire) != seen) return;
     spin_pause();
   }
@@ -77,7 +85,7 @@ static void wait_for_launch(ThreadPool *pool, unsigned seen) {
 }
 
 static void wait_for_workers(ThreadPool *pool) {
-  for (int i = 0; i < SPINS; i++) {
+  for (int32_t i = 0; i < pool->spins; i++) {
     if (!atomic_load_explicit(&pool->pending, memory_order_acquire)) return;
     spin_pause();
   }
@@ -147,7 +155,7 @@ static int start_workers(ThreadPool *pool) {
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   int failure = 0;
-  for (int32_t i = 1; i < pool->executor.workers && !failure; i++) {
+  for (int32_t i = 1; i < pool->threads && !failure; i++) {
     pool->worker[i] = (Worker){.pool = pool, .index = i};
     failure = pthread_create(&pool->worker[i].thread, NULL, worker_main, &pool->worker[i]);
     if (!failure) pool->started++;
@@ -163,7 +171,11 @@ simba_status thread_pool_create(int32_t threads, ThreadPool **out_pool, simba_er
   if (threads == 0) threads = processor_count();
   ThreadPool *pool = memory_allocate_aligned(1, sizeof *pool);
   if (!pool) return error_set_memory(error, "a thread pool");
-  pool->worker = memory_allocate((size_t)threads, sizeof *pool->worker);
+  int32_t processors = processor_count();
+  bool few = threads > processors * THREADS_A_PROCESSOR;
+  pool->threads = few ? processors * THREADS_A_PROCESSOR : threads;
+  pool->spins = threads > processors ? 0 : SPINS;
+  pool->worker = memory_allocate((size_t)pool->threads, sizeof *pool->worker);
   if (!pool->worker) {
     free(pool);
     return error_set_memory(error, "a thread pool");

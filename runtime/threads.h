@@ -3,6 +3,8 @@
  * A pool of n is the calling thread (worker 0) and n - 1 threads of its own. Worker w gets the w-th of n contiguous
  * shares of the items, which differ by one item at most; results must not depend on that (abi.h). A launch forks and
  * joins in about a microsecond: waiting threads spin for some microseconds, then sleep, so an idle pool costs nothing.
+ * Where n is more than the processors they sleep at once, and there are at most two threads a processor, which run the
+ * shares of several workers each.
  * One caller at a time; a kernel must not launch on the pool that runs it. Workers leave the floating-point mode alone
  * (kernels set and restore theirs) and take no signals. */
 #ifndef SIMBA_THREADS_H
@@ -17,7 +19,7 @@ typedef struct ThreadPool ThreadPool;
 simba_status thread_pool_create(int32_t threads, ThreadPool **out_pool, simba_error *error);
 /* Joins the threads. Takes NULL. */
 void thread_pool_destroy(ThreadPool *pool);
-/* Lives as long as the pool; executor->workers is the number of threads. */
+/* Lives as long as the pool; executor->workers is the number that was asked for. */
 simba_executor *thread_pool_executor(ThreadPool *pool);
 
 /* Called on the calling thread after each launch, when all items are done: for profiles and for the search for the
