@@ -1,6 +1,5 @@
 #include "lexer.h"
 
-#include <ctype.h>
 #include <string.h>
 
 typedef struct Spelling {
@@ -52,8 +51,10 @@ static char peek(const Lexer *lexer, uint32_t ahead) {
   return lexer->length - lexer->at > ahead ? lexer->text[lexer->at + ahead] : '\0';
 }
 
-static bool is_letter(char byte) { return isalpha((unsigned char)byte) || byte == '_'; }
+/* Not isalpha: the language does not depend on the locale of the process. */
+static bool is_letter(char byte) { return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '_'; }
 static bool is_digit(char byte) { return byte >= '0' && byte <= '9'; }
+static bool is_word(char byte) { return is_letter(byte) || is_digit(byte); }
 
 static void skip_blanks(Lexer *lexer) {
   while (lexer->at < lexer->length) {
@@ -72,13 +73,22 @@ static void skip_blanks(Lexer *lexer) {
 
 static void lex_name(Lexer *lexer) {
   uint32_t start = lexer->at;
-  while (is_letter(peek(lexer, 0)) || is_digit(peek(lexer, 0))) lexer->at++;
+  while (is_word(peek(lexer, 0))) lexer->at++;
   TokenKind kind = TOKEN_NAME;
   for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
     if (reserved[i].length == lexer->at - start && !memcmp(reserved[i].text, lexer->text + start, lexer->at - start))
       kind = reserved[i].kind;
   }
   add_token(lexer, kind, start);
+}
+
+/* Statements need no separator, so in `let y = 2x` the x would be a statement of its own. */
+static void reject_letters(Lexer *lexer, uint32_t start) {
+  if (!is_letter(peek(lexer, 0))) return;
+  while (is_word(peek(lexer, 0))) lexer->at++;
+  uint32_t length = lexer->at - start;
+  diagnostic_error(lexer->diagnostics, DIAG_NUMBER_LETTER, (Span){lexer->source, start, length},
+                   arena_text(lexer->arena, lexer->text + start, length));
 }
 
 /* Digits, a fraction only where a digit follows the point (so `0..n` is a range and `conv.0.weight` a path), exponent.
@@ -101,6 +111,7 @@ static void lex_number(Lexer *lexer) {
       while (is_digit(peek(lexer, 0))) lexer->at++;
     }
   }
+  reject_letters(lexer, start);
   add_token(lexer, kind, start);
 }
 
@@ -117,8 +128,9 @@ static void lex_string(Lexer *lexer) {
 
 static void report_byte(Lexer *lexer) {
   unsigned char byte = (unsigned char)lexer->text[lexer->at];
+  bool printable = byte >= 0x20 && byte < 0x7f;
   const char *shown =
-      isprint(byte) ? arena_format(lexer->arena, "'%c'", byte) : arena_format(lexer->arena, "of code 0x%02x", byte);
+      printable ? arena_format(lexer->arena, "'%c'", byte) : arena_format(lexer->arena, "of code 0x%02x", byte);
   uint32_t start = lexer->at;
   /* A character of several bytes is reported once. */
   do lexer->at++;
