@@ -85,10 +85,11 @@ static Value divide_integers(Elaborator *elaborator, const Expression *expressio
   if (dim_divide(a, b, &quotient)) return value_static(expression->span, static_extent(quotient));
   if (dim_is_constant(b) && b.factor == 0) return report_range(elaborator, expression, "divides by zero");
   if (!dim_is_constant(a) || !dim_is_constant(b)) return report_open(elaborator, expression);
-  if (a.factor % b.factor == 0 && b.factor != -1)
-    return value_static(expression->span, static_integer(a.factor / b.factor));
+  /* The least number has no negative one, and dividing it by -1 traps. */
+  bool fits = b.factor != -1 || a.factor != INT64_MIN;
+  if (fits && a.factor % b.factor == 0) return value_static(expression->span, static_integer(a.factor / b.factor));
   StaticValue real = static_real((double)a.factor / (double)b.factor);
-  real.uneven = true;
+  real.uneven = fits;
   real.numerator = a.factor;
   real.denominator = b.factor;
   return value_static(expression->span, real);
@@ -123,28 +124,42 @@ static bool combine_integers(TokenKind kind, Dim a, Dim b, Dim *out) {
   }
 }
 
+/* -1, 0 or 1; false where not both are numbers that are known now. */
+static bool order_numbers(const StaticValue *a, const StaticValue *b, int *out) {
+  double x, y;
+  if (!static_number(a, &x) || !static_number(b, &y)) return false;
+  *out = (x > y) - (x < y);
+  if (a->kind != STATIC_INTEGER || b->kind != STATIC_INTEGER) return true;
+  int64_t left = a->integer.factor, right = b->integer.factor; /* not every whole number is a double */
+  *out = (left > right) - (left < right);
+  return true;
+}
+
 static Value compare(Elaborator *elaborator, const Expression *expression, const Value *a, const Value *b) {
   TokenKind kind = expression->operator_kind;
   const StaticValue *left = &a->fixed, *right = &b->fixed;
-  double x, y;
-  bool ordered = static_number(left, &x) && static_number(right, &y);
-  bool same = false;
+  bool numbers = left->kind <= STATIC_REAL && right->kind <= STATIC_REAL, same = false;
+  int order = 0;
+  bool ordered = order_numbers(left, right, &order);
   if (ordered)
-    same = x == y;
+    same = order == 0;
   else if (left->kind == STATIC_BOOLEAN && right->kind == STATIC_BOOLEAN)
     same = left->truth == right->truth;
   else if (left->kind == STATIC_WORD && right->kind == STATIC_WORD)
     same = !strcmp(left->word, right->word);
-  else if (left->kind == STATIC_INTEGER && right->kind == STATIC_INTEGER && dim_equal(left->integer, right->integer))
+  else if (numbers && left->kind == right->kind && dim_equal(left->integer, right->integer))
     same = true;
-  else if (left->kind == STATIC_INTEGER || right->kind == STATIC_INTEGER)
+  else if (numbers)
     return report_open(elaborator, expression);
   else
     return report_operands(elaborator, expression, a, b);
   if (kind == TOKEN_EQUAL) return value_static(expression->span, static_truth(same));
   if (kind == TOKEN_NOT_EQUAL) return value_static(expression->span, static_truth(!same));
-  if (!ordered) return report_operands(elaborator, expression, a, b);
-  bool truth = kind == TOKEN_LESS ? x < y : kind == TOKEN_LESS_EQUAL ? x <= y : kind == TOKEN_GREATER ? x > y : x >= y;
+  if (!ordered) return numbers ? report_open(elaborator, expression) : report_operands(elaborator, expression, a, b);
+  bool truth = kind == TOKEN_LESS         ? order < 0
+               : kind == TOKEN_LESS_EQUAL ? order <= 0
+               : kind == TOKEN_GREATER    ? order > 0
+                                          : order >= 0;
   return value_static(expression->span, static_truth(truth));
 }
 
@@ -202,7 +217,8 @@ Value static_unary(Elaborator *elaborator, const Expression *expression, const V
     result.truth = !result.truth;
   } else if (result.kind == STATIC_REAL) {
     result.real = -result.real;
-    result.numerator = -result.numerator;
+    result.uneven = result.uneven && result.numerator != INT64_MIN;
+    if (result.uneven) result.numerator = -result.numerator;
   } else if (result.kind == STATIC_INTEGER && result.integer.factor != INT64_MIN) {
     result.integer.factor = -result.integer.factor;
   } else {
