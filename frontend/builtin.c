@@ -240,16 +240,11 @@ bool builtin_axes(Elaborator *elaborator, const NamedTensor *x, const BuiltinArg
 }
 
 uint32_t flatten_chain(const Expression *expression, TokenKind kind, const Expression **out, uint32_t limit) {
-  uint32_t count = 0;
-  while (expression->kind == EXPRESSION_BINARY && expression->operator_kind == kind && count < limit) {
-    out[count++] = expression->right;
-    expression = expression->left;
-  }
-  if (count < limit) out[count++] = expression;
-  for (uint32_t i = 0; i < count / 2; i++) {
-    const Expression *swapped = out[i];
-    out[i] = out[count - 1 - i];
-    out[count - 1 - i] = swapped;
-  }
+  uint32_t count = 1;
+  const Expression *first = expression;
+  for (; first->kind == EXPRESSION_BINARY && first->operator_kind == kind; first = first->left) count++;
+  if (count > limit) return count;
+  for (uint32_t i = count; i-- > 1; expression = expression->left) out[i] = expression->right;
+  out[0] = first;
   return count;
 }

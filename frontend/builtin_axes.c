@@ -16,6 +16,13 @@ static bool room_for_axis(Elaborator *elaborator, const NamedTensor *x, Span spa
   return false;
 }
 
+static bool report_too_many(Elaborator *elaborator, const Expression *chain, const char *what, uint32_t most,
+                            uint32_t count) {
+  REPORT(elaborator, DIAG_RANGE, chain->span, what, arena_format(elaborator->arena, "%u at most", most),
+         arena_format(elaborator->arena, "%u", count));
+  return false;
+}
+
 static bool report_parts(Elaborator *elaborator, const Expression *parts, Dim total, const Axis *axis) {
   REPORT(elaborator, DIAG_PARTS, parts->span, elaborator_expression_text(elaborator, parts),
          elaborator_dim_text(elaborator, total), axis->label->text, elaborator_dim_text(elaborator, axis->extent));
@@ -33,8 +40,9 @@ static bool split_axis(Elaborator *elaborator, const Argument *argument, int32_t
   uint32_t count = flatten_chain(argument->value, TOKEN_STAR, factor, SHAPE_MAX_RANK);
   NamedTensor result = {.complex = x->complex};
   Dim total = dim_constant(1);
-  if (x->rank + x->complex + (int32_t)count - 1 > SHAPE_MAX_RANK)
-    return room_for_axis(elaborator, &(NamedTensor){.rank = SHAPE_MAX_RANK}, argument->value->span);
+  uint32_t axes = (uint32_t)(x->rank + x->complex) + count - 1;
+  if (axes > SHAPE_MAX_RANK)
+    return report_too_many(elaborator, argument->value, "the number of axes", SHAPE_MAX_RANK, axes);
   for (int32_t i = 0; i < place; i++) result.axis[result.rank++] = x->axis[i];
   for (uint32_t k = 0; k < count; k++) {
     Axis axis = {.label = expression_label(elaborator, factor[k])};
@@ -95,6 +103,8 @@ static bool merge_axes(Elaborator *elaborator, const Argument *argument, NamedTe
   Span span = argument->left->span;
   uint32_t count = flatten_chain(argument->left, TOKEN_STAR, factor, SHAPE_MAX_RANK);
   Axis merged = {.label = expression_label(elaborator, argument->value), .extent = dim_constant(1)};
+  if (count > SHAPE_MAX_RANK)
+    return report_too_many(elaborator, argument->left, "the number of axes to merge", SHAPE_MAX_RANK, count);
   for (uint32_t k = 0; k < count; k++) {
     place[k] = tensor_need_axis(elaborator, x, expression_label(elaborator, factor[k]), factor[k]->span);
     if (place[k] < 0) return false;
@@ -163,6 +173,10 @@ Value builtin_split(Elaborator *elaborator, const BuiltinCall *call) {
       tensor_need_constant_axis(elaborator, x, label, over->expression ? over->span : call->argument[0].span);
   if (place < 0) return value_poison(call->span);
   uint32_t count = flatten_chain(parts->expression, TOKEN_PLUS, part, MAX_PARTS);
+  if (count > MAX_PARTS) {
+    report_too_many(elaborator, parts->expression, "the number of parts", MAX_PARTS, count);
+    return value_poison(call->span);
+  }
   int64_t start = 0, extent = x->axis[place].extent.factor, size[MAX_PARTS];
   for (uint32_t i = 0; i < count; i++) {
     if (!expression_integer(elaborator, part[i], "the size of a part", &size[i])) return value_poison(call->span);
@@ -227,7 +241,10 @@ Value builtin_concat(Elaborator *elaborator, const BuiltinCall *call) {
       over = argument->value;
       continue;
     }
-    if (count == MAX_PARTS) return usage_error(elaborator, call, argument->value->span);
+    if (count == MAX_PARTS) {
+      report_too_many(elaborator, argument->value, "the number of parts", MAX_PARTS, count + 1);
+      return value_poison(call->span);
+    }
     Value value = expression_value(elaborator, argument->value);
     const NamedTensor *tensor = value_as_tensor(elaborator, &value);
     if (!tensor) return value_poison(call->span);

@@ -99,6 +99,11 @@ NamedTensor complex_show_parts(Elaborator *elaborator, const NamedTensor *x) {
 NamedTensor complex_hide_parts(Elaborator *elaborator, Span span, const NamedTensor *x) {
   int32_t part = tensor_find_axis(x, elaborator->part_label);
   if (part < 0) return *x;
+  if (x->complex) {
+    REPORT(elaborator, DIAG_EXPECTED_VALUE, span, "a real result for each part of the complex argument",
+           "a complex one");
+    return (NamedTensor){0};
+  }
   NamedTensor order = {.rank = x->rank};
   int32_t place = 0;
   order.axis[place++] = x->axis[part];
@@ -156,6 +161,11 @@ NamedTensor tensor_dot(Elaborator *elaborator, Span span, const NamedTensor *a, 
   result_letters[letters] = '\0';
   result.complex = a->complex || b->complex;
   bool both = a->complex && b->complex;
+  if (both && b->rank + 2 > SHAPE_MAX_RANK) {
+    REPORT(elaborator, DIAG_RANGE, b_span, "the number of axes of the second factor of a complex product", "6 at most",
+           "7");
+    return result;
+  }
   /* P: the part of the product, Q: the part that is summed. */
   const char *a_part = both ? "Q" : a->complex ? "P" : "", *b_part = both ? "QP" : b->complex ? "P" : "";
   const char *text = arena_format(elaborator->arena, "%s%s,%s%s->%s%s", a_part, a_letters, b_part, b_letters,
