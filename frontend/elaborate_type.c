@@ -58,8 +58,10 @@ static bool axis_extent(Elaborator *elaborator, const AxisSyntax *axis, Dim *out
 static bool new_symbol(Elaborator *elaborator, const AxisSyntax *axis, Dim *out) {
   Graph *graph = elaborator->model->graph;
   const char *name = axis->value->name.text;
-  if (graph->symbol_count == SYMBOL_MAX) {
-    REPORT(elaborator, DIAG_RANGE, axis->span, "the number of extents that only the run knows", "4 at most", "5");
+  if (graph->symbol_count == 1) { /* a call of compiled code has one batch */
+    REPORT(elaborator, DIAG_LIMIT, axis->span,
+           arena_format(elaborator->arena, "only the run knows '%s', and so '%s': a model has one such extent",
+                        graph->symbol[0], name));
     return false;
   }
   *out = dim_symbol(1, graph_symbol(graph, name));
