@@ -1,7 +1,9 @@
 #include "elaborator.h"
 
-#include <stdlib.h>
+#include <math.h>
 #include <string.h>
+
+enum { MAX_WHOLE_POWER = 64 };
 
 Value value_poison(Span span) { return (Value){.kind = VALUE_POISON, .span = span}; }
 Value value_static(Span span, StaticValue fixed) { return (Value){.kind = VALUE_STATIC, .span = span, .fixed = fixed}; }
@@ -77,6 +79,16 @@ static Value evaluate_beside_word(Elaborator *elaborator, const StaticValue *wor
   return value_poison(expression->span);
 }
 
+/* x^n, n >= 1, by squaring. */
+static NodeId raise_whole(Elaborator *elaborator, Span span, NodeId x, int n) {
+  NodeId power = NODE_NONE;
+  for (NodeId square = x;; square = emit_binary(elaborator, span, OP_MULTIPLY, square, square)) {
+    if (n % 2) power = power == NODE_NONE ? square : emit_binary(elaborator, span, OP_MULTIPLY, power, square);
+    n /= 2;
+    if (n == 0) return power;
+  }
+}
+
 /* x^n by multiplication for small whole n, by roots for halves, else exp(n log x). */
 static Value raise_tensor(Elaborator *elaborator, const Expression *expression, const Value *base, const Value *power) {
   Span span = expression->span;
@@ -98,9 +110,11 @@ static Value raise_tensor(Elaborator *elaborator, const Expression *expression, 
     result = tensor_unary(elaborator, span, OP_SQRT, x);
   } else if (exponent == -0.5) {
     result = tensor_unary(elaborator, span, OP_RSQRT, x);
-  } else if (exponent == (double)(int)exponent && abs((int)exponent) <= 16 && exponent != 0) {
-    for (int i = 1; i < abs((int)exponent); i++)
-      result.node = emit_binary(elaborator, span, OP_MULTIPLY, result.node, x->node);
+  } else if (exponent == 0) {
+    Shape shape = tensor_shape(x);
+    result.node = emit_constant_like(elaborator, span, 1, &shape);
+  } else if (fabs(exponent) <= MAX_WHOLE_POWER && exponent == floor(exponent)) {
+    result.node = raise_whole(elaborator, span, x->node, (int)fabs(exponent));
     NamedTensor one = tensor_scalar(elaborator, span, 1);
     if (exponent < 0) result = tensor_binary(elaborator, span, OP_DIVIDE, &one, span, &result, span);
   } else {
