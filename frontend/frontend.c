@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { MAX_IMPORTS = 256 };
 
@@ -45,9 +46,16 @@ static const char *relative_path(Arena *arena, const char *from, const char *pat
   return arena_format(arena, "%.*s%s", (int)(slash - from + 1), from, path);
 }
 
+/* Also under two names, such as "a.simba" and "sub/../a.simba". */
+static bool same_file(const char *a, const char *b) {
+  struct stat left, right;
+  if (!strcmp(a, b)) return true;
+  return stat(a, &left) == 0 && stat(b, &right) == 0 && left.st_dev == right.st_dev && left.st_ino == right.st_ino;
+}
+
 static bool is_loaded(const FrontendFile *file, const Diagnostics *diagnostics, const char *name) {
   for (uint32_t i = 0; i < file->count; i++)
-    if (!strcmp(diagnostics_source(diagnostics, file->file[i].source)->name, name)) return true;
+    if (same_file(diagnostics_source(diagnostics, file->file[i].source)->name, name)) return true;
   return false;
 }
 
