@@ -83,9 +83,9 @@ static bool elaborate_setting(Elaborator *elaborator, const Definition *model, c
     return false;
   }
   StaticValue value, initial;
+  const Setting *setting = find_setting(elaborator, formal->name.text); /* known, whatever becomes of its default */
   bool has_initial = formal->initial && expression_for_formal(elaborator, formal, formal->initial, &initial);
   if (formal->initial && !has_initial) return false;
-  const Setting *setting = find_setting(elaborator, formal->name.text);
   if (setting) {
     if (!expression_for_formal(elaborator, formal, setting->value, &value)) return false;
     if (has_initial && !convert(elaborator, formal, initial.kind, setting->value->span, &value)) return false;
