@@ -332,8 +332,8 @@ START_TEST(imports_are_relative_and_loaded_once) {
   const char *main_path = arena_format(arena, "%s/main.simba", folder),
              *other = arena_format(arena, "%s/other.simba", folder);
   write_file(main_path,
-             "import \"other.simba\"\nimport \"./other.simba\"\nblock one(x: [T]) -> [T] { 1 + x }\nmodel m() { input x: [T = 1] output y = "
-             "relu(x) }\n");
+             "import \"other.simba\"\nimport \"./other.simba\"\n"
+             "block one(x: [T]) -> [T] { 1 + x }\nmodel m() { input x: [T = 1] output y = relu(x) }\n");
   write_file(other, "import \"main.simba\"\nblock relu(x: [T]) -> [T] { 2 * one(x) }\n");
   FrontendFile *file = frontend_parse_file(arena, diagnostics, main_path);
   ck_assert_ptr_nonnull(file);
