@@ -62,6 +62,8 @@ typedef struct CodegenExport {
   const float *const *parameter; /* the weights to embed, one pointer a parameter; NULL: the caller gives them */
   const float *const *state;
   const void *prepared; /* what `prepare` made of them; NULL without weights */
+  int64_t channels;     /* of the series that the weights were trained on, for the header; 0: none is known */
+  const double *mean, *deviation;
 } CodegenExport;
 
 typedef struct CodegenApi {

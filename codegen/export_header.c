@@ -102,8 +102,9 @@ static void add_opening(Header *h, const CodegenExport *spec) {
   text_print(
       t,
       "/* %s: a model compiled by simbac%s%s. Every tensor is a dense row-major array of float, aligned as float\n"
-      " * is, that belongs to the caller. Values are in the units of the data that the model was trained on.\n"
-      " * No function here allocates, prints or keeps state; calls with arenas of their own may run at once. */\n",
+      " * is, that belongs to the caller. No function here allocates, prints or keeps state; calls with arenas of "
+      "their\n"
+      " * own may run at once. */\n",
       h->model, spec->version ? " " : "", spec->version ? spec->version : "");
   text_print(t, "#ifndef %s_EXPORT_H\n#define %s_EXPORT_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n", h->upper,
              h->upper);
@@ -200,6 +201,25 @@ static void add_facts(Header *h) {
              h->model, h->model, h->model);
 }
 
+static void add_numbers(Header *h, const char *name, const double *values, int64_t count) {
+  text_print(&h->text, "static const double %s_%s[%lld] = {", h->model, name, (long long)count);
+  for (int64_t k = 0; k < count; k++) {
+    text_puts(&h->text, k == 0 ? "" : k % 4 ? ", " : ",\n    ");
+    text_real(&h->text, values[k]);
+  }
+  text_puts(&h->text, "};\n");
+}
+
+static void add_standardisation(Header *h, const CodegenExport *spec) {
+  if (spec->channels == 0) return;
+  text_print(&h->text,
+             "/* The weights were trained on a series that was standardised channel by channel: what goes in is\n"
+             " * (value - mean) / deviation, and mean + deviation * y is a forecast in the units of the series. */\n");
+  add_numbers(h, "mean", spec->mean, spec->channels);
+  add_numbers(h, "deviation", spec->deviation, spec->channels);
+  text_puts(&h->text, "\n");
+}
+
 const char *export_header(const Program *program, const CodegenExport *spec, Arena *arena) {
   Header h = {.text = text_begin(arena),
               .program = program,
@@ -211,6 +231,7 @@ const char *export_header(const Program *program, const CodegenExport *spec, Are
   add_opening(&h, spec);
   add_sizes(&h);
   if (!h.embedded) add_weights(&h);
+  add_standardisation(&h, spec);
   add_inference(&h);
   add_facts(&h);
   text_puts(&h.text, "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n");

@@ -4,9 +4,8 @@
  *   cc examples/forecast.c -I. -L. -lforecaster -lm -o forecast
  *   ./forecast examples/data/seattle-hourly.csv
  *
- * The model works on standardised values. As in training, each channel's mean and population deviation are those of the
- * first 70 % of the rows (the ETT series alone have borders of their own: 12 months). The look-back window is the last
- * rows of the file. */
+ * The model works on standardised values: the header has each channel's mean and deviation from its training. The
+ * look-back window is the last rows of the file. */
 #include "forecaster.h"
 
 #include <math.h>
@@ -20,7 +19,7 @@ typedef struct Series {
   char header[MAX_LINE], *name[MAX_CHANNELS];
   int channels, date; /* date: 1 where the first column is one */
   long rows, capacity;
-  double *value, mean[MAX_CHANNELS], deviation[MAX_CHANNELS];
+  double *value;
 } Series;
 
 /* Row 1 is the header; 0: the whole file. */
@@ -84,15 +83,6 @@ static void read_series(Series *series, const char *file) {
     if (line[strspn(line, "\r\n")]) read_row(series, file, line);
   }
   fclose(in);
-  long train = series->rows * 7 / 10;
-  if (train == 0) fail(file, series->rows + 1, "too few rows");
-  for (int c = 0; c < series->channels; c++) {
-    double sum = 0, squares = 0;
-    for (long t = 0; t < train; t++) sum += series->value[t * series->channels + c];
-    series->mean[c] = sum / (double)train;
-    for (long t = 0; t < train; t++) squares += pow(series->value[t * series->channels + c] - series->mean[c], 2);
-    series->deviation[c] = squares > 0 ? sqrt(squares / (double)train) : 1;
-  }
 }
 
 static void print_forecast(const Series *series, const float *y, long horizon) {
@@ -101,7 +91,7 @@ static void print_forecast(const Series *series, const float *y, long horizon) {
   for (long t = 0; t < horizon; t++) {
     printf("\n%6ld", t + 1);
     for (int c = 0; c < series->channels; c++) {
-      printf(" %14.4f", series->mean[c] + series->deviation[c] * (double)y[t * series->channels + c]);
+      printf(" %14.4f", forecaster_mean[c] + forecaster_deviation[c] * (double)y[t * series->channels + c]);
     }
   }
   putchar('\n');
@@ -124,7 +114,7 @@ int main(int argc, char **argv) {
   for (long t = 0; t < lookback; t++) {
     for (int c = 0; c < channels; c++) {
       double value = series.value[(series.rows - lookback + t) * channels + c];
-      x[t * channels + c] = (float)((value - series.mean[c]) / series.deviation[c]);
+      x[t * channels + c] = (float)((value - forecaster_mean[c]) / forecaster_deviation[c]);
     }
   }
   int code = forecaster_infer(1, x, y, arena);

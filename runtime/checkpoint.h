@@ -47,9 +47,9 @@ simba_status checkpoint_load(const char *path, const char *fingerprint, const Ch
                              Progress *out_progress, simba_error *error);
 /* Loads counters only: what `resume` shows and needs before there are tensors. */
 simba_status checkpoint_load_progress(const char *path, Progress *out_progress, simba_error *error);
-/* weights.safetensors: parameters and states under their own names, the best ones if `best`. */
+/* weights.safetensors: parameters and states under their own names, the best ones if `best`, and metadata. */
 simba_status checkpoint_write_weights(const char *path, const CheckpointTensor *tensors, size_t count, bool best,
-                                      simba_error *error);
+                                      const TensorMetadata *metadata, size_t metadata_count, simba_error *error);
 /* Reads such a file into `value`, from F32, F16, BF16 or F64. All or nothing; SIMBA_DATA_ERROR lists the names that are
  * missing and those that are not the model's, or names the tensor of another shape. */
 simba_status checkpoint_read_weights(const char *path, const CheckpointTensor *tensors, size_t count,

@@ -6,7 +6,7 @@
 #include "checkpoint.h"
 
 simba_status checkpoint_write_weights(const char *path, const CheckpointTensor *tensors, size_t count, bool best,
-                                      simba_error *error) {
+                                      const TensorMetadata *metadata, size_t metadata_count, simba_error *error) {
   Tensor *out = memory_allocate(count, sizeof *out);
   if (!out) return error_set_memory(error, path);
   for (size_t i = 0; i < count; i++) {
@@ -15,7 +15,7 @@ simba_status checkpoint_write_weights(const char *path, const CheckpointTensor *
     out[i].bytes = best ? tensor->best : tensor->value;
     memcpy(out[i].shape, tensor->shape, sizeof tensor->shape);
   }
-  simba_status status = tensor_file_write(path, out, count, NULL, 0, error);
+  simba_status status = tensor_file_write(path, out, count, metadata, metadata_count, error);
   free(out);
   return status;
 }

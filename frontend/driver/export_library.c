@@ -5,6 +5,7 @@
 #include "ir/guard.h"
 #include "link.h"
 #include "runtime/file.h"
+#include "standardisation.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -48,7 +49,7 @@ static simba_status check_name(const char *name, simba_error *error) {
              : error_set(error, SIMBA_INVALID_ARGUMENT, "the graph's name '%s' cannot stand in C: rename it", name);
 }
 
-static CodegenExport export_spec(simba_model *model, const ExportOptions *options) {
+static CodegenExport export_spec(simba_model *model, const ExportOptions *options, const Standardisation *series) {
   Compiler *compiler = model->compiler;
   CodegenExport spec = {.model = model->model->name,
                         .version = SIMBAC_VERSION,
@@ -58,19 +59,22 @@ static CodegenExport export_spec(simba_model *model, const ExportOptions *option
     spec.parameter = model->infer->call.parameter;
     spec.state = model->infer->call.state;
     spec.prepared = model->infer->call.prepared;
+    spec.channels = series->channels;
+    spec.mean = series->mean;
+    spec.deviation = series->deviation;
   }
   return spec;
 }
 
-static simba_status generate(simba_model *model, const ExportOptions *options, CodegenObjects *objects,
-                             const char **out_header, simba_error *error) {
+static simba_status generate(simba_model *model, const ExportOptions *options, const Standardisation *series,
+                             CodegenObjects *objects, const char **out_header, simba_error *error) {
   const CodegenApi *api;
   simba_status status = codegen_library(&api, error);
   if (status != SIMBA_OK) return status;
   CodegenOptions codegen = compiler_codegen_options(model->compiler);
   codegen.triple = options->triple;
   codegen.cpu = options->cpu;
-  CodegenExport spec = export_spec(model, options);
+  CodegenExport spec = export_spec(model, options, series);
   const char *message = NULL;
   double start = clock_seconds();
   CodegenStatus result = api->export_model(model->infer_step->program, &spec, &codegen, model->compiler->arena, objects,
@@ -109,9 +113,12 @@ static simba_status write_files(Compiler *compiler, const ExportOptions *options
   return status;
 }
 
-static simba_status load_and_prepare(simba_model *model, const char *weights, simba_error *error) {
+static simba_status load_and_prepare(simba_model *model, const char *weights, Standardisation *out_series,
+                                     simba_error *error) {
   simba_status status = simba_model_load_weights(model, weights);
   if (status != SIMBA_OK) return error_set(error, status, "%s", simba_model_message(model));
+  status = standardisation_read(weights, model->compiler->arena, out_series, error);
+  if (status != SIMBA_OK) return status;
   return execution_prepare(model->infer, error);
 }
 
@@ -119,12 +126,13 @@ simba_status export_library(simba_model *model, const ExportOptions *options, Ex
                             simba_error *error) {
   OutputForm form;
   CodegenObjects *objects = ARENA_NEW(model->compiler->arena, CodegenObjects);
+  Standardisation series = {0};
   const char *header;
   simba_status status = output_form(options, &form, error);
   if (status == SIMBA_OK) status = check_name(model->model->name, error);
   if (status == SIMBA_OK) status = model_compile_inference(model, error);
-  if (status == SIMBA_OK && options->weights) status = load_and_prepare(model, options->weights, error);
-  if (status == SIMBA_OK) status = generate(model, options, objects, &header, error);
+  if (status == SIMBA_OK && options->weights) status = load_and_prepare(model, options->weights, &series, error);
+  if (status == SIMBA_OK) status = generate(model, options, &series, objects, &header, error);
   if (status != SIMBA_OK) return status;
   ASSERT(objects->count == 1);
   *out_result = (ExportResult){.object_bytes = (int64_t)objects->object[0].size};

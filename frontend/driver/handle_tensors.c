@@ -159,7 +159,7 @@ simba_status simba_model_save_weights(simba_model *model, const char *path) {
   size_t count;
   CheckpointTensor *tensors = model_checkpoint_tensors(model, NULL, NULL, NULL, &count);
   if (!tensors) return error_set_memory(&model->error, "weights");
-  simba_status status = checkpoint_write_weights(path, tensors, count, false, &model->error);
+  simba_status status = checkpoint_write_weights(path, tensors, count, false, NULL, 0, &model->error);
   free(tensors);
   return status;
 }

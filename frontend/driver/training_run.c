@@ -5,6 +5,7 @@
 #include "runtime/file.h"
 #include "runtime/metrics.h"
 #include "runtime/random.h"
+#include "standardisation.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -135,7 +136,10 @@ static simba_status save_checkpoint(Run *run, simba_error *error) {
 }
 
 static simba_status write_best_weights(Run *run, simba_error *error) {
-  return checkpoint_write_weights(run->weights_path, run->tensors_with_best, run->tensor_count, true, error);
+  TensorMetadata metadata[STANDARDISATION_KEYS];
+  standardisation_metadata(run->forecast->series, run->forecast->compiler->arena, metadata);
+  return checkpoint_write_weights(run->weights_path, run->tensors_with_best, run->tensor_count, true, metadata,
+                                  STANDARDISATION_KEYS, error);
 }
 
 /* ---- Beginning ---- */

@@ -11,6 +11,7 @@ weights=run/weights.safetensors
 
 expect 0 "$SIMBAC" compile "$model" "${settings[@]}" --weights $weights -o libforecaster.so
 [ -s forecaster.h ] || fail "no header"
+grep -q 'forecaster_deviation\[3\]' forecaster.h || fail "the header has no standardisation"
 cc -std=c11 -Wall -Wextra -Wpedantic -Werror "$SOURCE/tests/support/forecast_client.c" -I. -L. -lforecaster -pthread -lm \
   -Wl,-rpath,"$PWD" -o client
 expect 0 "$TENSORS" make $weights in.safetensors x.raw 5 24 3

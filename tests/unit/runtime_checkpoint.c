@@ -175,7 +175,7 @@ START_TEST(refused_as_a_whole) {
   shape->tensor[1].name = "walking";
   check_refused(path, "model a", shape->tensor, 2, "tensor 'buf.walking' is missing: expected F32 [2]");
   Run *weights = run_create(1);
-  ck_assert_int_eq(checkpoint_write_weights(path, weights->tensor, 2, false, NULL), SIMBA_OK);
+  ck_assert_int_eq(checkpoint_write_weights(path, weights->tensor, 2, false, NULL, 0, NULL), SIMBA_OK);
   free(weights);
   check_refused(path, "model a", saved->tensor, 2, "not a checkpoint: no such entry in __metadata__");
   free(saved);
@@ -221,7 +221,8 @@ START_TEST(weights_files) {
   Run *run = run_create(1);
   for (int best = 0; best < 2; best++) {
     TensorFile *file = NULL;
-    ck_assert_int_eq(checkpoint_write_weights(in_folder("weights", path), run->tensor, 2, best, NULL), SIMBA_OK);
+    ck_assert_int_eq(checkpoint_write_weights(in_folder("weights", path), run->tensor, 2, best, NULL, 0, NULL),
+                     SIMBA_OK);
     ck_assert_int_eq(tensor_file_open(path, &file, NULL), SIMBA_OK);
     ck_assert_uint_eq(file->count, 2);
     ck_assert_int_eq(tensor_file_read(file, "w", 2, (int64_t[]){2, 3}, weight, NULL), SIMBA_OK);
@@ -277,7 +278,8 @@ START_TEST(weights_of_another_model) {
   char path[128], expected[512];
   simba_error error;
   Run *saved = run_create(1), *run = run_create(50), *untouched = run_create(50);
-  ck_assert_int_eq(checkpoint_write_weights(in_folder("other", path), saved->tensor, 2, false, NULL), SIMBA_OK);
+  ck_assert_int_eq(checkpoint_write_weights(in_folder("other", path), saved->tensor, 2, false, NULL, 0, NULL),
+                   SIMBA_OK);
   run->tensor[0].name = "v";
   ck_assert_int_eq(checkpoint_read_weights(path, run->tensor, 2, &error), SIMBA_DATA_ERROR);
   snprintf(expected, sizeof expected, "%s: 1 missing: 'v'; 1 not the model's: 'w'", path);
