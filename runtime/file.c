@@ -106,7 +106,7 @@ static int open_locked(const char *path, int *out_descriptor) {
 static bool is_special(const char *path, int *out_own) {
   struct stat there, own;
   *out_own = -1;
-  if (stat(path, &there) || S_ISDIR(there.st_mode)) return false;
+  if (stat(path, &there)) return false;
   for (int descriptor = STDOUT_FILENO; descriptor <= STDERR_FILENO && *out_own < 0; descriptor++)
     if (fstat(descriptor, &own) == 0 && same_file(&there, &own)) *out_own = descriptor;
   return *out_own >= 0 || !S_ISREG(there.st_mode);
@@ -134,6 +134,8 @@ static bool set_names(AtomicFile *file) {
 }
 
 simba_status atomic_file_open(const char *path, AtomicFile **out_file, simba_error *error) {
+  struct stat there;
+  if (stat(path, &there) == 0 && S_ISDIR(there.st_mode)) return error_set_system(error, path, "write", EISDIR);
   AtomicFile *file = calloc(1, sizeof *file);
   if (!file) return error_set_memory(error, path);
   int own;

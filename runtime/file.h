@@ -2,7 +2,8 @@
  * renames it over <path> and syncs the folder, so that at any moment <path> is the old file or the new one, complete.
  * Where <path> is a device, a pipe, or the process's own standard output or error it is written as it is; a symbolic
  * link stays, and what it leads to is replaced.
- * Errors name the file and the system's reason; the temporary file is removed. */
+ * A folder is refused before anything is written. Errors name the file and the system's reason; the temporary file is
+ * removed. */
 #ifndef SIMBA_FILE_H
 #define SIMBA_FILE_H
 

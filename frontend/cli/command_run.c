@@ -88,6 +88,16 @@ static simba_status check_run(RunOptions *options, const TensorRun *run, bool *o
   return status;
 }
 
+static void report_notes(const RunOptions *options, const TensorFile *in, const TensorRun *run) {
+  if (in->note) fprintf(stderr, "note: %s: %s\n", options->tensors, in->note);
+  if (run->of_gradients_count) {
+    fprintf(stderr, "note: %s: tensors of gradients are left alone (%u, such as '%s'): --grad computes%s them\n",
+            options->tensors, run->of_gradients_count, run->of_gradients, options->check ? " and checks" : "");
+  }
+  for (uint32_t k = 0; k < run->note_count; k++)
+    fprintf(stderr, "note: %s: '%s' is no part of the model, ignored\n", options->tensors, run->note[k]);
+}
+
 static int run_model(RunOptions *options) {
   CommonOptions *common = &options->common;
   Compiler *compiler = NULL;
@@ -99,12 +109,7 @@ static int run_model(RunOptions *options) {
   if (status == SIMBA_OK) status = tensor_file_open(options->tensors, &in, &error);
   if (status == SIMBA_OK) status = tensor_run(compiler, in, &options->run, &run, &error);
   report_diagnostics(common, compiler);
-  if (status == SIMBA_OK && !common->quiet) {
-    if (in->note) fprintf(stderr, "note: %s: %s\n", options->tensors, in->note);
-    for (uint32_t k = 0; k < run->note_count; k++) {
-      fprintf(stderr, "note: %s: '%s' is no part of the model, ignored\n", options->tensors, run->note[k]);
-    }
-  }
+  if (status == SIMBA_OK && !common->quiet) report_notes(options, in, run);
   if (status == SIMBA_OK && options->out) status = tensor_run_write(run, options->out, &error);
   if (status == SIMBA_OK && options->check) status = check_run(options, run, &agrees, &error);
   report_times(common, compiler);

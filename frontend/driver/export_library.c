@@ -7,11 +7,9 @@
 #include "runtime/file.h"
 #include "standardisation.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 typedef enum OutputForm { FORM_OBJECT, FORM_ARCHIVE, FORM_SHARED } OutputForm;
@@ -96,14 +94,10 @@ static simba_status write_output(Compiler *compiler, const ExportOptions *option
   return made ? SIMBA_OK : error_set(error, SIMBA_IO_ERROR, "%s: %s", options->output, message);
 }
 
-/* The header waits under its temporary name until the library stands. A folder of the header's name would only show
- * when it takes its name, so it is looked for first. */
+/* The header waits under its temporary name until the library stands. */
 static simba_status write_files(Compiler *compiler, const ExportOptions *options, OutputForm form,
                                 const CodegenBlob *object, const char *header, const char *header_path,
                                 simba_error *error) {
-  struct stat info;
-  if (stat(header_path, &info) == 0 && S_ISDIR(info.st_mode))
-    return error_set(error, SIMBA_IO_ERROR, "%s: cannot write: %s", header_path, strerror(EISDIR));
   AtomicFile *file = NULL;
   simba_status status = atomic_file_open(header_path, &file, error);
   if (status == SIMBA_OK) status = atomic_file_write(file, header, strlen(header), error);

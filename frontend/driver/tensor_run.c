@@ -134,11 +134,19 @@ static void make_results(Compiler *compiler, const Program *program, TensorRun *
   }
 }
 
-static void note_unused(Reading *reading, TensorRun *run) {
+static bool is_of_gradients(const char *name) {
+  return has_prefix(name, "lw.") || has_prefix(name, "gin.") || has_prefix(name, "gparam.") || !strcmp(name, "loss");
+}
+
+static void note_unused(Reading *reading, bool gradients, TensorRun *run) {
   const TensorFile *in = reading->in;
   run->note = ARENA_ARRAY(reading->compiler->arena, const char *, in->count + 1);
   for (size_t k = 0; k < in->count; k++) {
     static const char *const results[] = {"out.", "buf_after.", "gin.", "gparam.", "loss"};
+    if (!gradients && is_of_gradients(in->tensor[k].name)) {
+      if (run->of_gradients_count++ == 0) run->of_gradients = in->tensor[k].name;
+      continue;
+    }
     bool known = reading->used[k];
     for (size_t r = 0; r < sizeof results / sizeof *results; r++) known |= has_prefix(in->tensor[k].name, results[r]);
     if (!known) run->note[run->note_count++] = in->tensor[k].name;
@@ -159,7 +167,7 @@ static simba_status run_step(Reading *reading, Execution *execution, const Tenso
   if (status != SIMBA_OK) return status;
   run->batch = reading->batch ? reading->batch : 1;
   make_results(reading->compiler, program, run, execution->output);
-  note_unused(reading, run);
+  note_unused(reading, options->gradients, run);
   status = execution_prepare(execution, error);
   if (status != SIMBA_OK) return status;
   return execution_run(execution, run->batch, options->seed, 0, error);

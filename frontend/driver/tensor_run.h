@@ -25,6 +25,8 @@ typedef struct TensorRun {
   uint32_t count;
   const char **note; /* names of IN that are no part of the model */
   uint32_t note_count;
+  const char *of_gradients; /* where none were asked for: the first tensor of IN that belongs to them */
+  uint32_t of_gradients_count;
 } TensorRun;
 
 /* Compiles what the file asks for and runs it once. The result lives as long as the compiler. */

@@ -49,3 +49,12 @@ expect 1 "$SIMBAC" run "$SOURCE/examples/parity/forecaster.simba" --set lookback
   --tensors "$golden/forecaster_time.safetensors" --check "$golden/forecaster_time.safetensors"
 says FAIL
 echo "$checked golden files agree"
+
+# Without --grad the tensors of gradients are named as what they are; results do not go into a folder's place.
+small=$SOURCE/examples/parity/mlp.simba
+expect 0 "$SIMBAC" run "$small" --tensors "$golden/mlp.safetensors" --check "$golden/mlp.safetensors"
+says "tensors of gradients are left alone (7, such as 'gin.x')"
+says "--grad computes and checks them"
+! grep -q "no part of the model" err || fail "gradients are called no part of the model"
+expect 3 "$SIMBAC" run "$small" --tensors "$golden/mlp.safetensors" --out .
+says ".: cannot write: Is a directory"
