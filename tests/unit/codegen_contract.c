@@ -2,6 +2,7 @@
  * do not, symbolic rows and terms, views, windows, epilogues, every vector width; and against themselves: the same bits
  * however the items are divided, and the same values at every width. */
 #include "tests/kernel_bench.h"
+#include "tests/suite_run.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -424,9 +425,5 @@ int main(void) {
   tcase_add_test(test_case, windows);
   tcase_add_test(test_case, transforms);
   suite_add_tcase(suite, test_case);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

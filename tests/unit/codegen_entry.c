@@ -1,5 +1,6 @@
 /* Entry points, objects, loading and targets: whole programs over every kind of buffer. */
 #include "tests/kernel_bench.h"
+#include "tests/suite_run.h"
 
 #include <dirent.h>
 #include <elf.h>
@@ -396,9 +397,5 @@ int main(void) {
   tcase_add_test(cases, text_of_the_code);
   tcase_add_test(cases, the_host_is_described);
   suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

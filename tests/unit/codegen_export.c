@@ -5,6 +5,7 @@
 #include "passes/pipeline.h"
 #include "tests/codegen_library.h"
 #include "tests/random_values.h"
+#include "tests/suite_run.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -275,9 +276,5 @@ int main(void) {
   tcase_add_loop_test(tests, other_targets, 0, 4);
   tcase_add_test(tests, mistakes);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

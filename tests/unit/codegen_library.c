@@ -3,6 +3,7 @@
 #include "passes/lower.h"
 #include "passes/pipeline.h"
 #include "tests/program_code.h"
+#include "tests/suite_run.h"
 
 #include <stdlib.h>
 
@@ -219,9 +220,5 @@ int main(void) {
   tcase_add_loop_test(kernels, transforms, 0, LENGTH_COUNT * LAYOUT_COUNT);
   tcase_add_test(kernels, exports_are_refused);
   suite_add_tcase(suite, kernels);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

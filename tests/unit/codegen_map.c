@@ -1,6 +1,7 @@
 /* MAP kernels as machine code against kernel_evaluate: every op, broadcasts, strides, guards, reductions of awkward
  * lengths, at every vector width, with items divided in any way. */
 #include "tests/kernel_bench.h"
+#include "tests/suite_run.h"
 
 #include <stdlib.h>
 
@@ -470,9 +471,5 @@ int main(void) {
   tcase_add_loop_test(cases, denormals_are_flushed_and_the_mode_restored, 0, WIDTHS);
 #endif
   suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

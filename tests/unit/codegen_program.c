@@ -4,6 +4,7 @@
 #include "passes/pipeline.h"
 #include "tests/program_code.h"
 #include "tests/random_graph.h"
+#include "tests/suite_run.h"
 
 #include <stdlib.h>
 
@@ -85,9 +86,5 @@ int main(void) {
   tcase_add_loop_test(graphs, random_forward, 0, 2 * GRAPHS);
   tcase_add_loop_test(graphs, random_backward, 0, GRAPHS);
   suite_add_tcase(suite, graphs);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -2,6 +2,7 @@
  * both directions, late recurrences, initial and last states, every vector width; and against themselves: the same bits
  * however the items are divided, and one token at a time. */
 #include "tests/kernel_bench.h"
+#include "tests/suite_run.h"
 
 #include <stdlib.h>
 
@@ -345,9 +346,5 @@ int main(void) {
   tcase_add_loop_test(test_case, division_of_items_does_not_show, 0, WIDTHS);
   tcase_add_loop_test(test_case, one_token_at_a_time, 0, WIDTHS);
   suite_add_tcase(suite, test_case);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

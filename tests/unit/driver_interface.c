@@ -9,6 +9,7 @@
 
 #include "runtime/safetensors.h"
 #include "runtime/simba.h"
+#include "tests/suite_run.h"
 
 enum { STEPS = 20, BATCHES = 4 };
 
@@ -265,9 +266,5 @@ int main(void) {
   tcase_add_test(cases, compiled_code_comes_from_the_cache);
   tcase_add_test(cases, mistakes_are_statuses_with_messages);
   suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* The C interface inside a program that has set a locale with a decimal comma: the same bits, files and messages as in
  * the "C" locale. The locale is made by localedef in a folder of its own, where none is installed. */
 #include "runtime/simba.h"
+#include "tests/suite_run.h"
 
 #include <check.h>
 #include <locale.h>
@@ -135,9 +136,5 @@ int main(void) {
   tcase_add_unchecked_fixture(tests, make_folder, remove_folder);
   tcase_add_test(tests, a_decimal_comma_changes_nothing);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

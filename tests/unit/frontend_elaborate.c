@@ -1,6 +1,7 @@
 /* Models against values computed by hand, through the evaluator; parameter paths, initial values, settings, recipes. */
 #include "frontend/frontend.h"
 #include "ir/evaluate.h"
+#include "tests/suite_run.h"
 
 #include <check.h>
 #include <math.h>
@@ -372,9 +373,5 @@ int main(void) {
   tcase_add_test(tests, models_by_name);
   tcase_add_test(tests, imports_are_relative_and_loaded_once);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

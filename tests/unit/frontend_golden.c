@@ -10,6 +10,7 @@
  * beside. */
 #include "frontend/frontend.h"
 #include "tests/golden_text.h"
+#include "tests/suite_run.h"
 
 #include <dirent.h>
 
@@ -210,9 +211,5 @@ int main(void) {
   tcase_add_loop_test(tests, models_are_lowered, 0, lower_count);
   tcase_add_loop_test(tests, syntax_trees_are_printed, 0, ast_count);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed || error_count == 0 || lower_count == 0 || ast_count == 0;
+  return suite_run(suite) || error_count == 0 || lower_count == 0 || ast_count == 0;
 }

@@ -1,5 +1,6 @@
 /* Tokens: kinds, places, line starts, and what is no token. */
 #include "frontend/lexer.h"
+#include "tests/suite_run.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -87,9 +88,5 @@ int main(void) {
   tcase_add_test(tests, what_is_no_token);
   tcase_add_test(tests, a_byte_order_mark_is_skipped);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

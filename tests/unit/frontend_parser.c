@@ -1,5 +1,6 @@
 /* The parser: precedence and grouping, what ends an expression, recovery, and bounds on nesting. */
 #include "frontend/parser.h"
+#include "tests/suite_run.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -147,9 +148,5 @@ int main(void) {
   tcase_add_test(tests, nesting_is_bounded);
   tcase_add_test(tests, settings);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -3,6 +3,7 @@
 #include "passes/lower.h"
 #include "passes/pipeline.h"
 #include "tests/program_run.h"
+#include "tests/suite_run.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -268,9 +269,5 @@ int main(void) {
   tcase_add_test(scans, says_what_it_stores);
   tcase_add_test(scans, channels_are_contiguous);
   suite_add_tcase(suite, scans);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

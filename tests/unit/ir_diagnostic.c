@@ -1,6 +1,7 @@
 /* What people, programs and tests get to see of diagnostics. */
 #include "ir/diagnostic.h"
 #include "ir/guard.h"
+#include "tests/suite_run.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -169,9 +170,5 @@ int main(void) {
   tcase_add_test(tests, twenty_at_most);
   tcase_add_test(tests, codes_are_sorted_and_unique);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -2,6 +2,7 @@
 #include "ir/evaluate.h"
 #include "ir/guard.h"
 #include "tests/random_values.h"
+#include "tests/suite_run.h"
 
 #include <Random123/philox.h>
 #include <check.h>
@@ -359,9 +360,5 @@ int main(void) {
   tcase_add_test(tests, random_words_are_philox);
   tcase_add_test(tests, random_tensors);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -2,6 +2,7 @@
 #include "ir/cost.h"
 #include "ir/graph.h"
 #include "ir/guard.h"
+#include "tests/suite_run.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -261,9 +262,5 @@ int main(void) {
   tcase_add_test(tests, einstein_labels);
   tcase_add_test(tests, costs);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

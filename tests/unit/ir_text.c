@@ -3,6 +3,7 @@
 #include "ir/graph.h"
 #include "tests/golden_text.h"
 #include "tests/random_graph.h"
+#include "tests/suite_run.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -179,9 +180,5 @@ int main(void) {
   tcase_add_test(tests, dot_text);
   tcase_add_test(tests, reference_is_fresh);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

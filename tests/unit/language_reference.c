@@ -4,6 +4,7 @@
 #include "frontend/frontend.h"
 #include "frontend/library_text.h"
 #include "tests/golden_text.h"
+#include "tests/suite_run.h"
 
 #include <ctype.h>
 
@@ -256,9 +257,5 @@ int main(void) {
   tcase_add_test(tests, whole_files_compile);
   tcase_add_test(tests, everything_is_shown);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

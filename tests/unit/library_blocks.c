@@ -2,6 +2,7 @@
  * the forecaster of examples/ in all of its forms. */
 #include "frontend/frontend.h"
 #include "ir/evaluate.h"
+#include "tests/suite_run.h"
 
 #include <check.h>
 #include <complex.h>
@@ -276,9 +277,5 @@ int main(void) {
   tcase_add_test(tests, einfft_over_tokens_alone);
   tcase_add_test(tests, the_forecaster_in_all_forms);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -5,6 +5,7 @@
 #include "ir/evaluate.h"
 #include "passes/differentiate.h"
 #include "runtime/safetensors.h"
+#include "tests/suite_run.h"
 
 #include <check.h>
 #include <math.h>
@@ -213,9 +214,5 @@ int main(void) {
   tcase_add_loop_test(tests, reference_files_agree, 0, CASE_COUNT);
   tcase_add_loop_test(tests, other_sizes_compile, 0, OTHER_COUNT);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

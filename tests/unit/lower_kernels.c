@@ -3,6 +3,7 @@
 #include "passes/pipeline.h"
 #include "tests/program_run.h"
 #include "tests/random_graph.h"
+#include "tests/suite_run.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -179,9 +180,5 @@ int main(void) {
   tcase_add_test(graphs, large_indices_are_compared_with_zero);
   tcase_add_test(graphs, single_window_with_a_huge_stride);
   suite_add_tcase(suite, graphs);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

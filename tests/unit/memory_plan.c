@@ -1,6 +1,7 @@
 /* The memory plan, with the reason for every offset that is expected. */
 #include "passes/memory_plan.h"
 #include "tests/random_values.h"
+#include "tests/suite_run.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -106,9 +107,5 @@ int main(void) {
   tcase_add_test(plans, stagger);
   tcase_add_loop_test(plans, nothing_overlaps, 0, 20);
   suite_add_tcase(suite, plans);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

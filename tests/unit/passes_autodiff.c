@@ -4,6 +4,7 @@
 #include "passes/differentiate.h"
 #include "passes/simplify.h"
 #include "tests/random_values.h"
+#include "tests/suite_run.h"
 
 #include <check.h>
 #include <math.h>
@@ -510,9 +511,5 @@ int main(void) {
   tcase_add_test(tests, cotangents_replace_the_loss);
   tcase_add_test(tests, no_loss_is_a_bug);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -3,6 +3,7 @@
  * same. A pass joins by having a folder of its name. Every rule of simplify has a pair of its name. */
 #include "passes/simplify.h"
 #include "tests/random_graph.h"
+#include "tests/suite_run.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -164,9 +165,5 @@ int main(void) {
   tcase_add_test(tests, every_rule_has_a_pair);
   tcase_add_test(tests, document_is_complete);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

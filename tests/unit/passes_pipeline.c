@@ -2,6 +2,7 @@
  */
 #include "ir/guard.h"
 #include "passes/pipeline.h"
+#include "tests/suite_run.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -234,9 +235,5 @@ int main(void) {
   tcase_add_test(tests, dead_keeps_leaves_of_outputs);
   tcase_add_test(tests, cse_orders_commutative_operands);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

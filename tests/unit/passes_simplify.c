@@ -2,6 +2,7 @@
  * do after it ran. */
 #include "passes/pipeline.h"
 #include "tests/random_graph.h"
+#include "tests/suite_run.h"
 
 #include <check.h>
 #include <math.h>
@@ -110,9 +111,5 @@ int main(void) {
   tcase_add_loop_test(tests, random_graphs_compute_the_same, 0, SEED_COUNT);
   tcase_add_loop_test(tests, simplify_before_differentiate, 0, SEED_COUNT);
   suite_add_tcase(suite, tests);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -14,20 +14,8 @@
 #include "runtime/checkpoint.h"
 #include "runtime/file.h"
 #include "runtime/metrics.h"
-
-static char folder[] = "checkpoint-XXXXXX";
-
-static void enter_folder(void) { ck_assert_ptr_nonnull(mkdtemp(folder)); }
-static void leave_folder(void) {
-  char command[64];
-  snprintf(command, sizeof command, "rm -r %s", folder);
-  ck_assert_int_eq(system(command), 0);
-}
-
-static const char *in_folder(const char *name, char out[128]) {
-  snprintf(out, 128, "%s/%s", folder, name);
-  return out;
-}
+#include "tests/temporary_folder.h"
+#include "tests/suite_run.h"
 
 enum { WEIGHTS = 6, STATES = 3 };
 
@@ -510,9 +498,5 @@ int main(void) {
   tcase_add_test(cases, torn_line_is_cut_off);
   tcase_add_test(cases, estimates);
   suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

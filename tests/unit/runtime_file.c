@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "runtime/file.h"
+#include "tests/temporary_folder.h"
+#include "tests/suite_run.h"
 
 /* ---- The system ---- */
 
@@ -72,25 +74,7 @@ static simba_status write_watched(const char *path, const char *text, char faili
   return status;
 }
 
-/* ---- A folder for each test ---- */
-
-static char folder[32];
-
-static void enter_folder(void) {
-  strcpy(folder, "file-XXXXXX");
-  ck_assert_ptr_nonnull(mkdtemp(folder));
-}
-
-static void leave_folder(void) {
-  char command[64];
-  snprintf(command, sizeof command, "rm -r %s", folder);
-  ck_assert_int_eq(system(command), 0);
-}
-
-static const char *in_folder(const char *name, char out[128]) {
-  snprintf(out, 128, "%s/%s", folder, name);
-  return out;
-}
+/* ---- Files ---- */
 
 static void check_content(const char *path, const char *expected) {
   char *bytes = NULL;
@@ -325,12 +309,12 @@ START_TEST(folders_are_held_by_one) {
   int lock = -1, again = -1;
   simba_error error = {0};
   char expected[128];
-  ck_assert_int_eq(folder_lock(folder, &lock, NULL), SIMBA_OK);
-  ck_assert_int_eq(folder_lock(folder, &again, &error), SIMBA_IO_ERROR);
-  snprintf(expected, sizeof expected, "%s: another process is working in this folder", folder);
+  ck_assert_int_eq(folder_lock(temporary_folder, &lock, NULL), SIMBA_OK);
+  ck_assert_int_eq(folder_lock(temporary_folder, &again, &error), SIMBA_IO_ERROR);
+  snprintf(expected, sizeof expected, "%s: another process is working in this folder", temporary_folder);
   ck_assert_str_eq(error.message, expected);
   folder_unlock(lock);
-  ck_assert_int_eq(folder_lock(folder, &again, NULL), SIMBA_OK);
+  ck_assert_int_eq(folder_lock(temporary_folder, &again, NULL), SIMBA_OK);
   folder_unlock(again);
   folder_unlock(-1);
 }
@@ -353,9 +337,5 @@ int main(void) {
   tcase_add_test(cases, folders_are_created);
   tcase_add_test(cases, folders_are_held_by_one);
   suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

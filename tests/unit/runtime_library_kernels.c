@@ -2,6 +2,7 @@
  * sums in f64, from several threads that load and plan at once. */
 #include "runtime/library_kernels.h"
 #include "tests/random_values.h"
+#include "tests/suite_run.h"
 
 #include <check.h>
 #include <math.h>
@@ -99,9 +100,5 @@ int main(void) {
   tcase_add_loop_test(functions, product_in_every_orientation, 0, 8);
   tcase_add_test(functions, transforms_from_several_threads);
   suite_add_tcase(suite, functions);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_ENV);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }

@@ -13,6 +13,7 @@
 #include "runtime/safetensors.h"
 #include "runtime/threads.h"
 #include "tests/support/denormal_mode.h"
+#include "tests/suite_run.h"
 
 enum { STEPS = 20 };
 
@@ -495,9 +496,5 @@ int main(void) {
   tcase_add_test(cases, shuffles_are_unbiased);
   tcase_add_test(cases, uniform_and_normal_moments);
   suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

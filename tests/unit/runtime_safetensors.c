@@ -13,20 +13,8 @@
 
 #include "runtime/file.h"
 #include "runtime/safetensors.h"
-
-static char folder[] = "safetensors-XXXXXX";
-
-static void enter_folder(void) { ck_assert_ptr_nonnull(mkdtemp(folder)); }
-static void leave_folder(void) {
-  char command[64];
-  snprintf(command, sizeof command, "rm -r %s", folder);
-  ck_assert_int_eq(system(command), 0);
-}
-
-static const char *in_folder(const char *name, char out[128]) {
-  snprintf(out, 128, "%s/%s", folder, name);
-  return out;
-}
+#include "tests/temporary_folder.h"
+#include "tests/suite_run.h"
 
 /* A file of a header and `data_size` zero bytes. */
 static simba_status parse(const char *header, size_t data_size, TensorFile **out_file, simba_error *error) {
@@ -317,9 +305,5 @@ int main(void) {
   tcase_add_test(cases, unwritable_folder);
   tcase_add_test(cases, two_writers);
   suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "runtime/series.h"
+#include "tests/suite_run.h"
 
 static Series *load(const char *text) {
   Series *series = NULL;
@@ -380,9 +381,5 @@ int main(void) {
   tcase_add_test(cases, embedded_series);
   tcase_add_test(cases, published_series);
   suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "runtime/status.h"
+#include "tests/suite_run.h"
 
 START_TEST(long_messages_are_cut) {
   static char text[3 * SIMBA_MESSAGE_SIZE];
@@ -92,9 +93,5 @@ int main(void) {
   tcase_add_test(cases, names_of_statuses);
   tcase_add_test(cases, sizes_that_overflow);
   suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }

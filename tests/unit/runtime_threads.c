@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "runtime/threads.h"
+#include "tests/suite_run.h"
 
 enum { ITEMS = 1000 };
 
@@ -196,9 +197,5 @@ int main(void) {
   tcase_add_test(cases, signals_go_to_the_caller);
   tcase_add_test(cases, wrong_numbers_of_threads);
   suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed != 0;
+  return suite_run(suite);
 }
