@@ -19,10 +19,18 @@ typedef struct TrainOptions {
   double drawn; /* when the bar was last drawn */
 } TrainOptions;
 
-static volatile sig_atomic_t stop_asked;
+static volatile sig_atomic_t stop_asked, run_begun;
 
+/* What has begun is stopped at the next step and saved; before that there is nothing to save and nothing to wait for.
+ */
 static void ask_to_stop(int signal) {
+  static const char message[] = "interrupted while compiling; nothing was changed\n";
   (void)signal;
+  if (!run_begun) {
+    ssize_t ignored = write(STDERR_FILENO, message, sizeof message - 1);
+    (void)ignored;
+    _exit(EXIT_STOPPED);
+  }
   stop_asked = 1;
 }
 
@@ -148,7 +156,8 @@ static void draw_bar(TrainOptions *options, const TrainingEvent *event) {
 
 static void show_event(void *context, const TrainingEvent *event) {
   TrainOptions *options = context;
-  if (options->common.quiet) return;
+  if (event->kind == TRAINING_BEGINNING) run_begun = 1;
+  if (options->common.quiet || event->kind == TRAINING_BEGINNING) return;
   if (event->kind == TRAINING_STEP || event->kind == TRAINING_VALIDATING) {
     if (options->terminal) draw_bar(options, event);
     return;

@@ -429,6 +429,8 @@ static simba_status prepare_run(Run *run, simba_error *error) {
 }
 
 static simba_status run_all(Run *run, TrainingResult *result, simba_error *error) {
+  TrainingEvent beginning = event_of(run, TRAINING_BEGINNING);
+  tell(run, &beginning);
   simba_status status = begin_run(run, error);
   if (status != SIMBA_OK) return status;
   if (run->options->on_compiled) run->options->on_compiled(run->options->context, run->forecast);

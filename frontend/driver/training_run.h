@@ -14,7 +14,14 @@
 #include <signal.h>
 
 typedef struct TrainingEvent {
-  enum { TRAINING_STARTED, TRAINING_STEP, TRAINING_VALIDATING, TRAINING_EPOCH, TRAINING_STOPPED_EARLY } kind;
+  enum {
+    TRAINING_BEGINNING, /* all is compiled; from here on the run's files are written, and only `stop` ends it well */
+    TRAINING_STARTED,
+    TRAINING_STEP,
+    TRAINING_VALIDATING,
+    TRAINING_EPOCH,
+    TRAINING_STOPPED_EARLY
+  } kind;
   int64_t step, steps; /* of the whole run */
   int64_t first_step;  /* where this process began */
   int64_t epoch, epochs;

@@ -24,28 +24,31 @@ same whole/weights.safetensors one/weights.safetensors
 expect 1 train one
 says "--resume continues it"
 
-# Ctrl-C, several times: saves, says how to go on, exits with 130, and in the end gives the same bits.
-# --foreground: one signal; without it the process group gets a second one, which ends at once.
+# Ctrl-C, several times, each after some steps: saves, says how to go on, exits with 130, and in the end gives the same
+# bits.
 resume=()
-for _ in 1 2 3 4 5 6 7 8; do
+for lines in 2 5 9; do
+  train broken "${resume[@]}" >out 2>err &
+  pid=$!
+  while kill -0 $pid 2>/dev/null && [ "$(cat broken/metrics.jsonl 2>/dev/null | wc -l)" -lt $lines ]; do sleep 0.01; done
+  kill -INT $pid 2>/dev/null || true
   code=0
-  timeout --foreground -s INT 1.2 "$SIMBAC" train "$model" "${small[@]}" --data series.csv --out broken --epochs 3 --seed 7 "${resume[@]}" \
-    >out 2>err || code=$?
-  [ -f broken/checkpoint.safetensors ] && resume=(--resume)
-  # 124: `timeout` reports that it had to send the signal, which may come before the first step or after the last one
-  if [ "$code" = 124 ]; then
-    grep -q -- "--resume" err || grep -q "^done: " err || [ ! -f broken/metrics.jsonl ] ||
-      fail "does not say how to go on: $(cat err)"
-  elif [ "$code" = 0 ]; then
-    break
-  else
-    cat err >&2
-    fail "exit code $code"
-  fi
+  wait $pid || code=$?
+  resume=(--resume)
+  [ "$code" != 0 ] || break
+  [ "$code" = 130 ] || fail "exit code $code: $(cat err)"
+  says "interrupted at step"
+  says "--resume"
 done
-[ "$code" = 0 ] || expect 0 train broken --resume
+expect 0 train broken --resume
 same whole/weights.safetensors broken/weights.safetensors
 same whole/metrics.jsonl broken/metrics.jsonl
+
+# Before there is anything to save it ends at once. --foreground: one signal; without it the group gets a second one.
+code=0
+timeout --foreground --preserve-status -s INT 0.2 "$SIMBAC" train "$model" "${small[@]}" --data series.csv --out early >out 2>err || code=$?
+[ "$code" = 130 ] || fail "exit code $code: $(cat err)"
+[ ! -e early ] || says "--resume"
 
 # kill -9 at any moment leaves a checkpoint that loads.
 resume=()
