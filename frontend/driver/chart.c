@@ -5,11 +5,12 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_TICKS = 7 };
+enum { MAX_TICKS = 7, DRAWABLE_BYTES = 256 };
 
 typedef struct Box {
   double left, top, right, bottom;
@@ -63,37 +64,89 @@ static double place(double value, Range range, double from, double to) {
   return from + (value - range.low) / (range.high - range.low) * (to - from);
 }
 
+/* Bytes of the character that begins at `text`, or 0 where it is not UTF-8. */
+static int character_bytes(const unsigned char *text) {
+  static const unsigned char leading[] = {0x00, 0xC0, 0xE0, 0xF0}, mask[] = {0x80, 0xE0, 0xF0, 0xF8};
+  static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+  for (int extra = 0; extra < 4; extra++) {
+    if ((text[0] & mask[extra]) != leading[extra]) continue;
+    uint32_t code = text[0] & (unsigned char)~mask[extra];
+    for (int k = 1; k <= extra; k++) {
+      if ((text[k] & 0xC0) != 0x80) return 0;
+      code = code << 6 | (text[k] & 0x3Fu);
+    }
+    bool surrogate = code >= 0xD800 && code <= 0xDFFF;
+    return code < least[extra] || code > 0x10FFFF || surrogate ? 0 : extra + 1;
+  }
+  return 0;
+}
+
+/* Cairo draws nothing more once it was given a text that is not UTF-8, and names of columns and files may be in any
+ * encoding: what is no character becomes '?'. */
+static void make_drawable(const char *text, char out[DRAWABLE_BYTES]) {
+  size_t length = 0;
+  while (*text) {
+    int bytes = character_bytes((const unsigned char *)text);
+    size_t step = bytes ? (size_t)bytes : 1;
+    if (length + step >= DRAWABLE_BYTES) break;
+    if (bytes)
+      memcpy(out + length, text, step);
+    else
+      out[length] = '?';
+    length += step;
+    text += step;
+  }
+  out[length] = '\0';
+}
+
+static double text_width(cairo_t *cairo, const char *text) {
+  char drawable[DRAWABLE_BYTES];
+  cairo_text_extents_t extents;
+  make_drawable(text, drawable);
+  cairo_text_extents(cairo, drawable, &extents);
+  return extents.x_advance;
+}
+
 /* Text with its anchor at a fraction of its width: 0 left, 0.5 centre, 1 right. */
 static void draw_text(cairo_t *cairo, double x, double y, double anchor, const char *text) {
-  cairo_text_extents_t extents;
-  cairo_text_extents(cairo, text, &extents);
-  cairo_move_to(cairo, x - anchor * extents.x_advance, y);
-  cairo_show_text(cairo, text);
+  char drawable[DRAWABLE_BYTES];
+  make_drawable(text, drawable);
+  cairo_move_to(cairo, x - anchor * text_width(cairo, text), y);
+  cairo_show_text(cairo, drawable);
+}
+
+/* The ticks of a range: the first, and how many. Counted, since of large numbers the next one may not differ. */
+static int tick_count(Range range, double step, double *out_first) {
+  *out_first = ceil(range.low / step);
+  double count = floor(range.high / step) - *out_first + 1;
+  return count >= 1 && count <= 2 * MAX_TICKS ? (int)count : 0;
 }
 
 static void draw_axes(cairo_t *cairo, const Chart *chart, Box box, Range across, Range up) {
   char text[32];
   cairo_set_font_size(cairo, 11);
   cairo_set_line_width(cairo, 1);
-  double step = tick_step(up);
-  for (double k = ceil(up.low / step); k * step <= up.high; k++) {
-    double y = floor(place(k * step, up, box.bottom, box.top)) + 0.5;
+  double first, step = tick_step(up);
+  int count = tick_count(up, step, &first);
+  for (int k = 0; k < count; k++) {
+    double value = (first + k) * step, y = floor(place(value, up, box.bottom, box.top)) + 0.5;
     cairo_set_source_rgb(cairo, 0.90, 0.90, 0.90);
     cairo_move_to(cairo, box.left, y);
     cairo_line_to(cairo, box.right, y);
     cairo_stroke(cairo);
     cairo_set_source_rgb(cairo, 0.25, 0.25, 0.25);
-    snprintf(text, sizeof text, "%.6g", k * step + 0.0); /* + 0.0: no "-0" */
+    snprintf(text, sizeof text, "%.6g", value + 0.0); /* + 0.0: no "-0" */
     draw_text(cairo, box.left - 6, y + 4, 1, text);
   }
   step = tick_step(across);
-  for (double k = ceil(across.low / step); k * step <= across.high; k++) {
-    double x = floor(place(k * step, across, box.left, box.right)) + 0.5;
+  count = tick_count(across, step, &first);
+  for (int k = 0; k < count; k++) {
+    double value = (first + k) * step, x = floor(place(value, across, box.left, box.right)) + 0.5;
     cairo_set_source_rgb(cairo, 0.25, 0.25, 0.25);
     cairo_move_to(cairo, x, box.bottom);
     cairo_line_to(cairo, x, box.bottom + 4);
     cairo_stroke(cairo);
-    snprintf(text, sizeof text, "%.6g", k * step + 0.0);
+    snprintf(text, sizeof text, "%.6g", value + 0.0);
     draw_text(cairo, x, box.bottom + 16, 0.5, text);
   }
   cairo_move_to(cairo, box.left + 0.5, box.top);
@@ -140,9 +193,7 @@ static void draw_legend(cairo_t *cairo, const Chart *chart, Box box) {
   for (size_t k = chart->line_count; k-- > 0;) {
     const ChartLine *line = &chart->line[k];
     if (!line->label) continue;
-    cairo_text_extents_t extents;
-    cairo_text_extents(cairo, line->label, &extents);
-    x -= extents.x_advance;
+    x -= text_width(cairo, line->label);
     cairo_set_source_rgb(cairo, 0.25, 0.25, 0.25);
     draw_text(cairo, x, y, 0, line->label);
     x -= 22;
@@ -187,8 +238,8 @@ static cairo_status_t write_bytes(void *closure, const unsigned char *data, unsi
   return fwrite(data, 1, length, closure) == length ? CAIRO_STATUS_SUCCESS : CAIRO_STATUS_WRITE_ERROR;
 }
 
-static bool draw_to(FILE *file, bool svg, const Chart *charts, size_t count, size_t columns, double width,
-                    double height) {
+static cairo_status_t draw_to(FILE *file, bool svg, const Chart *charts, size_t count, size_t columns, double width,
+                              double height) {
   size_t rows = (count + columns - 1) / columns;
   double across = width * (double)(count < columns ? count : columns), down = height * (double)rows;
   cairo_surface_t *surface = svg ? cairo_svg_surface_create_for_stream(write_bytes, file, across, down)
@@ -206,7 +257,7 @@ static bool draw_to(FILE *file, bool svg, const Chart *charts, size_t count, siz
   cairo_surface_finish(surface);
   if (status == CAIRO_STATUS_SUCCESS) status = cairo_surface_status(surface);
   cairo_surface_destroy(surface);
-  return status == CAIRO_STATUS_SUCCESS;
+  return status;
 }
 
 bool chart_write(const Chart *charts, size_t count, size_t columns, double width, double height, const char *path,
@@ -217,13 +268,15 @@ bool chart_write(const Chart *charts, size_t count, size_t columns, double width
     snprintf(out_message, CHART_MESSAGE, "out of memory");
     return false;
   }
-  errno = 0;
+  bool svg = length > 4 && !strcmp(path + length - 4, ".svg");
+  cairo_status_t drawn = CAIRO_STATUS_WRITE_ERROR;
   FILE *file = fopen(temporary, "wb");
-  bool drawn =
-      file && draw_to(file, length > 4 && !strcmp(path + length - 4, ".svg"), charts, count, columns, width, height);
-  bool written = file && fclose(file) == 0 && drawn && rename(temporary, path) == 0;
+  if (file) drawn = draw_to(file, svg, charts, count, columns, width, height);
+  bool written = file && fclose(file) == 0 && drawn == CAIRO_STATUS_SUCCESS && rename(temporary, path) == 0;
   if (!written) {
-    snprintf(out_message, CHART_MESSAGE, "cannot write %s: %s", path, errno ? strerror(errno) : "drawing failed");
+    bool system = drawn == CAIRO_STATUS_SUCCESS || drawn == CAIRO_STATUS_WRITE_ERROR;
+    const char *reason = system ? strerror(errno) : cairo_status_to_string(drawn);
+    snprintf(out_message, CHART_MESSAGE, "cannot write %s: %s", path, reason);
     if (file) unlink(temporary);
   }
   free(temporary);

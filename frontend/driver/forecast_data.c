@@ -231,8 +231,8 @@ simba_status forecast_picture(Forecast *forecast, SeriesSplit split, const char 
   size_t count = forecast->channels < PICTURE_CHANNELS ? (size_t)forecast->channels : PICTURE_CHANNELS;
   Picture pictures[PICTURE_CHANNELS] = {0};
   float *x = memory_allocate_aligned(x_size + 2 * y_size + 16, sizeof *x);
-  float *outputs[64] = {0};
-  bool allocated = x != NULL;
+  float **outputs = memory_allocate_aligned(simba_model_count(forecast->model, SIMBA_OUTPUT) + 1, sizeof *outputs);
+  bool allocated = x && outputs;
   for (size_t k = 0; k < count; k++) {
     allocated &= picture_allocate(&pictures[k], (size_t)(forecast->lookback + forecast->horizon));
   }
@@ -255,6 +255,7 @@ simba_status forecast_picture(Forecast *forecast, SeriesSplit split, const char 
     status = draw_pictures(pictures, count, x_label, path, error);
   }
   for (size_t k = 0; k < count; k++) free(pictures[k].time);
+  free(outputs);
   free(x);
   return status;
 }
