@@ -71,15 +71,21 @@ static void bind_block(const WeightBlock *block, const Binding *bindings, uint32
   }
 }
 
-simba_status model_bind_step(simba_model *model, const StepRequest *request, CompiledStep **out_step,
-                             Execution **out_execution, simba_error *error) {
+static simba_status compile_request(Compiler *compiler, const StepRequest *request, CompiledStep **out_step,
+                                    simba_error *error) {
   const Graph *graph;
   const Program *program;
-  simba_status status = compiler_graph(model->compiler, request, &graph, error);
-  if (status == SIMBA_OK) status = compiler_program(model->compiler, graph, &program, error);
-  if (status == SIMBA_OK) status = compiler_step(model->compiler, program, out_step, error);
-  if (status == SIMBA_OK) status = execution_create(*out_step, model->pool, out_execution, error);
+  simba_status status = compiler_graph(compiler, request, &graph, error);
+  if (status == SIMBA_OK) status = compiler_program(compiler, graph, &program, error);
+  return status == SIMBA_OK ? compiler_step(compiler, program, out_step, error) : status;
+}
+
+simba_status model_bind_step(simba_model *model, const StepRequest *request, CompiledStep **step,
+                             Execution **out_execution, simba_error *error) {
+  simba_status status = *step ? SIMBA_OK : compile_request(model->compiler, request, step, error);
+  if (status == SIMBA_OK) status = execution_create(*step, model->pool, out_execution, error);
   if (status != SIMBA_OK) return status;
+  const Program *program = (*step)->program;
   bind_block(&model->parameters, program->parameter, program->parameter_count, (*out_execution)->parameter);
   bind_block(&model->states, program->state, program->state_count, (*out_execution)->state);
   return SIMBA_OK;

@@ -23,7 +23,7 @@ struct simba_model {
   bool training;
   uint64_t seed;
   WeightBlock parameters, states;
-  CompiledStep *infer_step;
+  CompiledStep *infer_step, *train_step, *evaluate_step; /* compiled at first need; trainers share them */
   Execution *infer;
   float **discard; /* where an output that is not wanted goes */
   int64_t discard_batch;
@@ -33,7 +33,6 @@ struct simba_model {
 
 struct simba_trainer {
   simba_model *model;
-  CompiledStep *train_step, *evaluate_step;
   Execution *train, *evaluate;
   Optimizer *optimizer;
   float *gradients;  /* as model->parameters.values */
@@ -49,8 +48,9 @@ struct simba_trainer {
 /* As simba_model_compile_*, from a compiler that is open; takes it over, also on failure. */
 simba_status model_create(Compiler *compiler, const simba_options *options, simba_model **out_model,
                           simba_error *error);
-/* Compiles what is asked for and binds its parameters and states to the model's blocks. */
-simba_status model_bind_step(simba_model *model, const StepRequest *request, CompiledStep **out_step,
+/* Compiles what is asked for, unless `*step` (a field of the model) has been already, and binds its parameters and
+ * states to the model's blocks. */
+simba_status model_bind_step(simba_model *model, const StepRequest *request, CompiledStep **step,
                              Execution **out_execution, simba_error *error);
 /* Inputs or targets in the model's order into a program's table, which knows only those that it needs. */
 simba_status model_bind_inputs(const ModelTensor *tensors, uint32_t count, const float *const *data,

@@ -59,7 +59,7 @@ static simba_status create_optimizer(simba_trainer *trainer, const simba_trainin
 
 /* Where the training step writes: gradients and states into flat blocks laid out as the weights, scalars in order. */
 static void bind_training_outputs(simba_trainer *trainer) {
-  const Program *program = trainer->train_step->program;
+  const Program *program = trainer->train->step->program;
   const WeightBlock *parameters = &trainer->model->parameters, *states = &trainer->model->states;
   uint32_t metric = 0;
   for (uint32_t k = 0; k < program->output_count; k++) {
@@ -77,7 +77,7 @@ static void bind_training_outputs(simba_trainer *trainer) {
 }
 
 static void bind_evaluation_outputs(simba_trainer *trainer) {
-  const Program *program = trainer->evaluate_step->program;
+  const Program *program = trainer->evaluate->step->program;
   float *scalars = trainer->scalars + 1 + trainer->metric_count;
   uint32_t metric = 0;
   for (uint32_t k = 0; k < program->output_count; k++) {
@@ -92,12 +92,22 @@ static uint32_t count_metrics(const Program *program) {
   return count;
 }
 
+static bool has_loss(const Graph *graph) {
+  for (uint32_t k = 0; k < graph->output_count; k++) {
+    if (graph->output[k].kind == OUTPUT_LOSS) return true;
+  }
+  return false;
+}
+
 /* What a trainer needs to evaluate: the loss in inference mode. */
 static simba_status build_evaluation(simba_trainer *trainer, simba_error *error) {
   static const StepRequest request = {.loss = true, .metrics = true};
-  simba_status status = model_bind_step(trainer->model, &request, &trainer->evaluate_step, &trainer->evaluate, error);
+  simba_model *model = trainer->model;
+  if (!has_loss(model->model->graph))
+    return error_set(error, SIMBA_INVALID_ARGUMENT, "the model '%s' has no loss", model->model->name);
+  simba_status status = model_bind_step(model, &request, &model->evaluate_step, &trainer->evaluate, error);
   if (status != SIMBA_OK) return status;
-  trainer->metric_count = count_metrics(trainer->evaluate_step->program);
+  trainer->metric_count = count_metrics(trainer->evaluate->step->program);
   trainer->scalars = memory_allocate_aligned(2 * (trainer->metric_count + 1), sizeof(float));
   if (!trainer->scalars) return error_set_memory(error, "metrics");
   bind_evaluation_outputs(trainer);
@@ -109,7 +119,7 @@ static simba_status build_training(simba_trainer *trainer, const simba_training 
   static const DifferentiateSpec parameters = {.parameters = true, .zeros = true};
   static const StepRequest request = {.training = true, .loss = true, .metrics = true, .differentiate = &parameters};
   simba_model *model = trainer->model;
-  simba_status status = model_bind_step(model, &request, &trainer->train_step, &trainer->train, error);
+  simba_status status = model_bind_step(model, &request, &model->train_step, &trainer->train, error);
   if (status == SIMBA_OK) status = create_optimizer(trainer, training, freeze, freeze_count, error);
   if (status != SIMBA_OK) return status;
   trainer->gradients = memory_allocate_aligned((size_t)model->parameters.size + 16, sizeof(float));
@@ -279,7 +289,7 @@ static bool all_finite(const float *values, int64_t count) {
 /* "blocks.0...": a node as people know it: its op, the place in the model file, its shape. */
 static void describe_node(const simba_trainer *trainer, NodeId node, char *text, size_t size) {
   Compiler *compiler = trainer->model->compiler;
-  const Graph *graph = trainer->train_step->program->graph;
+  const Graph *graph = trainer->train->step->program->graph;
   Text shape = text_begin(compiler->arena);
   text_shape(&shape, graph_shape(graph, node), graph->symbol);
   Span span = graph_node(graph, node)->span;
@@ -293,7 +303,7 @@ static void describe_node(const simba_trainer *trainer, NodeId node, char *text,
 static void search_launch(void *context, const simba_call *call, void *const *arguments, int32_t launch, int64_t items,
                           int64_t nanoseconds) {
   Search *search = context;
-  const Program *program = search->trainer->train_step->program;
+  const Program *program = search->trainer->train->step->program;
   (void)items;
   (void)nanoseconds;
   if (search->found || (uint32_t)launch >= program->launch_count) return;
@@ -309,7 +319,7 @@ static void search_launch(void *context, const simba_call *call, void *const *ar
 }
 
 static bool bad_input(const simba_trainer *trainer, int64_t batch, char *text, size_t size) {
-  const Program *program = trainer->train_step->program;
+  const Program *program = trainer->train->step->program;
   for (uint32_t k = 0; k < program->input_count; k++) {
     if (all_finite(trainer->train->input[k], binding_count(&program->input[k], batch))) continue;
     snprintf(text, size, "the input '%s'", program->input[k].name);

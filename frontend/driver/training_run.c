@@ -38,11 +38,14 @@ typedef struct Run {
 
 /* ---- What a run is ---- */
 
-/* Everything that decides the numbers: the model's graph, settings, recipe, data, seed. */
+/* Everything that decides the numbers: the model's graphs (dropout is only in that of training), settings, recipe,
+ * data, seed. */
 static void make_fingerprint(Run *run) {
   const Model *model = run->forecast->model->model;
   const Series *series = run->forecast->series;
-  uint64_t of_model = fingerprint_model(run->forecast->compiler, model);
+  Compiler *compiler = run->forecast->compiler;
+  const uint64_t of_graphs[] = {fingerprint_model(compiler, model), fingerprint_model(compiler, compiler->train)};
+  uint64_t of_model = fingerprint_bytes(FINGERPRINT_START, of_graphs, sizeof of_graphs);
   uint64_t of_data = fingerprint_bytes(FINGERPRINT_START, series->values,
                                        (size_t)(series->rows * series->channels) * sizeof *series->values);
   uint64_t of_freeze = FINGERPRINT_START;

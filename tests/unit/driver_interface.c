@@ -167,6 +167,26 @@ START_TEST(a_saved_trainer_goes_on_with_the_same_bits) {
 }
 END_TEST
 
+START_TEST(trainers_come_and_go) {
+  static const char text[] =
+      "model m() {\n  input x: [B, T = 4]\n  target y: [B, T]\n  output z = linear(x, T -> T) @ l\n"
+      "  loss mse = mean((z - y) ^ 2)\n}\n";
+  static const float zeros[4] = {0};
+  const float *batch[] = {zeros};
+  simba_options options = {.size = sizeof options, .training = true, .threads = 1};
+  simba_model *model;
+  ck_assert_int_eq(simba_model_compile_text(text, strlen(text), "m.simba", &options, &model, NULL), SIMBA_OK);
+  for (int k = 0; k < 12; k++) {
+    simba_trainer *trainer;
+    ck_assert_int_eq(simba_trainer_create(model, NULL, &trainer, NULL), SIMBA_OK);
+    ck_assert_int_eq(simba_trainer_step(trainer, 1, batch, batch, NULL, NULL), SIMBA_OK);
+    simba_trainer_destroy(trainer);
+  }
+  ck_assert_int_eq(simba_model_infer(model, 1, batch, NULL), SIMBA_OK);
+  simba_model_destroy(model);
+}
+END_TEST
+
 START_TEST(inference_agrees_between_threads_and_batches) {
   simba_model *one = compile(false, 1), *two = compile(false, 2);
   size_t x_count = simba_model_elements(one, SIMBA_INPUT, 0, 5),
@@ -261,6 +281,7 @@ int main(void) {
   tcase_set_timeout(cases, 0);
   tcase_add_test(cases, adamw_decays_all);
   tcase_add_test(cases, adamw_decays_matrices);
+  tcase_add_test(cases, trainers_come_and_go);
   tcase_add_test(cases, a_saved_trainer_goes_on_with_the_same_bits);
   tcase_add_test(cases, inference_agrees_between_threads_and_batches);
   tcase_add_test(cases, compiled_code_comes_from_the_cache);
