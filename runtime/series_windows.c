@@ -104,16 +104,23 @@ static simba_status fail_size(const Series *series, int64_t channel, simba_error
                    series->path, series->channel[channel]);
 }
 
-/* Of one channel over its training rows. A plain sum's error grows with the number of rows; what it leaves behind is
- * the mean of the differences, which a second pass adds. */
+/* Neumaier's sum: what each addition rounds off is summed beside. A plain sum of thousands of equal values is so far
+ * off that they would not pass for equal. */
+static double sum_channel(const double *values, int64_t rows, int64_t channels) {
+  double sum = 0, lost = 0;
+  for (int64_t t = 0; t < rows; t++) {
+    double value = values[t * channels], next = sum + value;
+    lost += fabs(sum) >= fabs(value) ? (sum - next) + value : (value - next) + sum;
+    sum = next;
+  }
+  return sum + lost;
+}
+
+/* Of one channel over its training rows. */
 static void fit_channel(const Series *series, int64_t channel, double *out_mean, double *out_deviation) {
   const int64_t rows = series->end[SPLIT_TRAIN], channels = series->channels;
   const double *values = series->values + channel;
-  double sum = 0, rest = 0, squares = 0;
-  for (int64_t t = 0; t < rows; t++) sum += values[t * channels];
-  double mean = sum / (double)rows;
-  for (int64_t t = 0; t < rows; t++) rest += values[t * channels] - mean;
-  mean += rest / (double)rows;
+  double mean = sum_channel(values, rows, channels) / (double)rows, squares = 0;
   for (int64_t t = 0; t < rows; t++) {
     double difference = values[t * channels] - mean;
     squares += difference * difference;
