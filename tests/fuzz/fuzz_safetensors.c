@@ -1,4 +1,4 @@
-/* Any bytes as a safetensors file: refused with a message, or every tensor can be read and written back. */
+/* Any bytes as a safetensors file: refused with a message, or every tensor can be read, as f32 and f64 alike. */
 #include <stdlib.h>
 #include <string.h>
 
