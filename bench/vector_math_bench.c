@@ -20,6 +20,8 @@ typedef struct Row {
 static const Row ROWS[] = {
     {"exp", emit_exp, -20, 20},
     {"exp_scan", emit_exp_scan, -20, 0},
+    {"exp2", emit_exp2, -20, 20},
+    {"exp2_scan", emit_exp2_scan, -20, 0},
     {"log", emit_log, 0.01f, 100},
     {"sigmoid", emit_sigmoid, -10, 10},
     {"softplus", emit_softplus, -10, 10},

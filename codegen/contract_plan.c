@@ -1,5 +1,7 @@
 #include "contract_plan.h"
 
+#include "ir/cost.h"
+
 /* Terms of a sum that are kept together: a packed panel of this many rows stays in the first two cache levels. */
 enum { DEPTH_BLOCK = 512, DEPTH_WHOLE = 1024, BLOCK_TILES = 8, SHARED_ROWS = 96, WANTED_ITEMS = 16 };
 enum { MAX_VECTORS = 8, MAX_ROWS = 14, MAX_DIRECT_OPS = 6, TYPICAL_SYMBOL = 16 };
@@ -240,14 +242,8 @@ static void choose_packing(ContractPlan *plan) {
 }
 
 static int op_weight(OpCode op) {
+  if (op_is_transcendental(op)) return 2 * MAX_DIRECT_OPS;
   switch (op) {
-    case OP_EXP:
-    case OP_LOG:
-    case OP_TANH:
-    case OP_SIGMOID:
-    case OP_SOFTPLUS:
-    case OP_ERF:
-      return 2 * MAX_DIRECT_OPS;
     case OP_DIVIDE:
     case OP_SQRT:
     case OP_RSQRT:

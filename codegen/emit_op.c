@@ -29,6 +29,8 @@ static VectorFunction *vector_function(OpCode op) {
   switch (op) {
     case OP_EXP:
       return emit_exp;
+    case OP_EXP2:
+      return emit_exp2;
     case OP_LOG:
       return emit_log;
     case OP_TANH:

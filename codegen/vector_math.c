@@ -1,6 +1,7 @@
 /* Polynomials are minimax fits for the relative error of the function (scripts/minimax.py prints every coefficient here
  * and the error it leaves). Leading coefficients that carry exactness are fixed, the rest is fitted around them:
- * e^r = 1 + r + r^2 q(r), log(1 + f) = f - f^2 / 2 + f^3 q(f), tanh x = x + x^3 q(x^2), erf x = x + x q(x^2).
+ * e^r = 1 + r + r^2 q(r), 2^f = 1 + f q(f), log(1 + f) = f - f^2 / 2 + f^3 q(f), tanh x = x + x^3 q(x^2), erf x = x + x
+ * q(x^2).
  *
  * Rounding to an integer is an addition of 1.5 * 2^23, after which the integer stands in the low bits: it costs no more
  * than a rounding instruction, exists on every target, and multiplied by fma serves the range reduction too. */
@@ -24,6 +25,10 @@ static const double EXP_POLYNOMIAL[] = {4.999999343e-01, 1.666652040e-01, 4.1668
                                         1.381454882e-03}; /* |r| <= ln 2 / 2: 2^-28.3 */
 static const double EXP_SCAN_POLYNOMIAL[] = {4.999923031e-01, 1.666711539e-01, 4.189033150e-02,
                                              8.312501243e-03}; /* 2^-23.2 */
+static const double EXP2_POLYNOMIAL[] = {6.931472029e-01, 2.402264791e-01, 5.550332465e-02,
+                                         9.618437396e-03, 1.339887691e-03, 1.535335600e-04}; /* |f| <= 1/2: 2^-28.9 */
+static const double EXP2_SCAN_POLYNOMIAL[] = {6.931469776e-01, 2.402224205e-01, 5.550733737e-02, 9.671515092e-03,
+                                              1.326473261e-03}; /* 2^-23.4 */
 static const double LOG_POLYNOMIAL[] = {3.333333171e-01,  -2.500082103e-01, 2.000122688e-01,
                                         -1.662335738e-01, 1.420175792e-01,  -1.316018197e-01,
                                         1.276157740e-01,  -7.634498040e-02}; /* sqrt(1/2) - 1 .. sqrt(2) - 1: 2^-27.4 */
@@ -156,29 +161,68 @@ static bool has_power_scaling(Emitter *e, LLVMValueRef x) {
   return e->session->target.has_scalef && LLVMGetTypeKind(type) == LLVMVectorTypeKind && LLVMGetVectorSize(type) == 16;
 }
 
-/* e^x for any x. The exponent is added to the bits of 1 + tail, which is right wherever the result is normal and
- * finite: n = -126 .. 128, the ends only with 1 + tail above and below 1. */
+/* value * 2^n by adding n, which stands in the low bits of `rounded`, to the exponent: right where the result is normal
+ * and finite, and for value = 1 and n = 128, which is infinity. */
+static LLVMValueRef scale_by_addition(Emitter *e, LLVMValueRef value, LLVMValueRef rounded) {
+  LLVMValueRef bits = as_bits(e, rounded);
+  LLVMValueRef shifted = LLVMBuildShl(e->builder, bits, integer(e, bits, MANTISSA_BITS), "");
+  return as_float(e, LLVMBuildAdd(e->builder, as_bits(e, value), shifted, ""));
+}
+
+/* The exponential `value` of x where that is a normal number, 0 below, infinity above, nan for nan. */
+static LLVMValueRef within_normal(Emitter *e, LLVMValueRef x, LLVMValueRef value, double lowest, double highest) {
+  const double overflowing = 3.0e38;
+  LLVMValueRef underflow = LLVMBuildFCmp(e->builder, LLVMRealOLT, x, constant(e, x, lowest), "");
+  value = LLVMBuildSelect(e->builder, underflow, constant(e, x, 0.0), value, "");
+  LLVMValueRef ordinary = LLVMBuildFCmp(e->builder, LLVMRealOLE, x, constant(e, x, highest), "");
+  return LLVMBuildSelect(e->builder, ordinary, value, multiply(e, x, constant(e, x, overflowing)), "");
+}
+
+/* e^x for any x: by addition n is -126 .. 128, the ends only with 1 + tail above and below 1. */
 static LLVMValueRef exp_any(Emitter *e, LLVMValueRef x, bool scan) {
-  const double log_smallest_normal = -87.3365402, log_largest = 88.7228317, overflowing = 3.0e38;
+  const double log_smallest_normal = -87.3365402, log_largest = 88.7228317;
   if (has_power_scaling(e, x)) {
     LLVMValueRef bounded = at_most(e, at_least(e, x, -104.0), 89.0); /* beyond them 2^n is 0 or inf all the same */
     Exponential power = exponential(e, bounded, LOG2_E, 0, scan);
     return scale_by_power(e, add(e, constant(e, x, 1.0), power.tail), power.n);
   }
   Exponential power = exponential(e, x, LOG2_E, 0, scan);
-  LLVMValueRef bits = as_bits(e, add(e, constant(e, x, 1.0), power.tail));
-  LLVMValueRef rounded = as_bits(e, power.rounded);
-  LLVMValueRef shifted = LLVMBuildShl(e->builder, rounded, integer(e, rounded, MANTISSA_BITS), "");
-  LLVMValueRef value = as_float(e, LLVMBuildAdd(e->builder, bits, shifted, ""));
-  LLVMValueRef underflow = LLVMBuildFCmp(e->builder, LLVMRealOLT, x, constant(e, x, log_smallest_normal), "");
-  value = LLVMBuildSelect(e->builder, underflow, constant(e, x, 0.0), value, "");
-  LLVMValueRef ordinary = LLVMBuildFCmp(e->builder, LLVMRealOLE, x, constant(e, x, log_largest), "");
-  /* Infinity for what is too large, nan for nan. */
-  return LLVMBuildSelect(e->builder, ordinary, value, multiply(e, x, constant(e, x, overflowing)), "");
+  LLVMValueRef value = scale_by_addition(e, add(e, constant(e, x, 1.0), power.tail), power.rounded);
+  return within_normal(e, x, value, log_smallest_normal, log_largest);
+}
+
+/* 2^x = 2^n 2^f, n the nearest integer, x - n exact: `rounded` is x + ROUNDING_BIAS. Returns 2^f. */
+static LLVMValueRef exp2_of_fraction(Emitter *e, LLVMValueRef x, LLVMValueRef rounded, bool scan) {
+  LLVMValueRef f = subtract(e, x, subtract(e, rounded, constant(e, x, ROUNDING_BIAS)));
+  LLVMValueRef q = scan ? POLYNOMIAL(e, f, EXP2_SCAN_POLYNOMIAL) : POLYNOMIAL(e, f, EXP2_POLYNOMIAL);
+  return emit_fma(e, f, q, constant(e, x, 1.0));
+}
+
+static LLVMValueRef exp2_by_power_scaling(Emitter *e, LLVMValueRef x, bool scan) {
+  LLVMValueRef bounded = at_most(e, at_least(e, x, -151.0), 129.0); /* beyond them 2^n is 0 or inf all the same */
+  LLVMValueRef rounded = add(e, bounded, constant(e, x, ROUNDING_BIAS));
+  LLVMValueRef n = subtract(e, rounded, constant(e, x, ROUNDING_BIAS));
+  return scale_by_power(e, exp2_of_fraction(e, bounded, rounded, scan), n);
 }
 
 LLVMValueRef emit_exp(Emitter *e, LLVMValueRef x) { return exp_any(e, x, false); }
 LLVMValueRef emit_exp_scan(Emitter *e, LLVMValueRef x) { return exp_any(e, x, true); }
+
+LLVMValueRef emit_exp2(Emitter *e, LLVMValueRef x) {
+  if (has_power_scaling(e, x)) return exp2_by_power_scaling(e, x, false);
+  LLVMValueRef rounded = add(e, x, constant(e, x, ROUNDING_BIAS));
+  LLVMValueRef value = scale_by_addition(e, exp2_of_fraction(e, x, rounded, false), rounded);
+  return within_normal(e, x, value, -126.0, 127.99999);
+}
+
+/* Bounding x costs less than choosing among results. At -126.5 the exponent field is that of denormal numbers, which
+ * count as 0; 2^128 is infinity. */
+LLVMValueRef emit_exp2_scan(Emitter *e, LLVMValueRef x) {
+  if (has_power_scaling(e, x)) return exp2_by_power_scaling(e, x, true);
+  LLVMValueRef bounded = at_most(e, at_least(e, x, -126.5), 128.0);
+  LLVMValueRef rounded = add(e, bounded, constant(e, x, ROUNDING_BIAS));
+  return scale_by_addition(e, exp2_of_fraction(e, bounded, rounded, true), rounded);
+}
 
 /* e^x for x <= 0 inside other functions: one clamp is all that small results need, since 2^-127 is built as 0, and a
  * nan passes through the multiplication. */

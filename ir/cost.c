@@ -115,6 +115,8 @@ static CostRule *const cost_rule[OP_COUNT] = {
 #undef OP
 };
 
+bool op_is_transcendental(OpCode op) { return cost_rule[op] == cost_transcendental; }
+
 Cost node_cost(const Graph *graph, NodeId id, const int64_t *symbols) {
   const Node *node = graph_node(graph, id);
   CostContext context = {graph, node, symbols, shape_value_count(&node->shape, symbols)};

@@ -11,6 +11,8 @@ typedef struct Cost {
   double adds, multiplies, transcendentals, bytes_read, bytes_written;
 } Cost;
 
+/* Whether the op computes an elementary function, which costs as much as many additions. */
+bool op_is_transcendental(OpCode op);
 /* With symbol s bound to symbols[s - 1]. */
 Cost node_cost(const Graph *graph, NodeId id, const int64_t *symbols);
 /* Sum over all nodes. */

@@ -81,6 +81,8 @@ static double apply(OpCode op, double a, double b, double c) {
       return (a > 0) - (a < 0);
     case OP_EXP:
       return exp(a);
+    case OP_EXP2:
+      return exp2(a);
     case OP_LOG:
       return log(a);
     case OP_SQRT:

@@ -30,6 +30,12 @@ void gradient_exp(Backward *backward) {
   backward_add(backward, 0, multiply(backward, backward->gradient, backward->result));
 }
 
+/* g y ln 2 */
+void gradient_exp2(Backward *backward) {
+  NodeId slope = multiply(backward, backward->result, constant(backward, 0.69314718055994530942));
+  backward_add(backward, 0, multiply(backward, backward->gradient, slope));
+}
+
 /* g / x */
 void gradient_log(Backward *backward) {
   backward_add(backward, 0, binary(backward, OP_DIVIDE, backward->gradient, backward_operand(backward, 0)));

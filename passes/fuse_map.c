@@ -17,6 +17,7 @@
  * computed ahead of a run.
  *
  * Needs: nothing; scan clusters stay as they are. Keeps: what outputs compute. Cost: a trial lowering a pair. */
+#include "ir/cost.h"
 #include "lower_internal.h"
 #include "pipeline.h"
 #include "recluster.h"
@@ -34,20 +35,6 @@ typedef struct Fusion {
 } Fusion;
 
 static const Node *node_of(const Fusion *fusion, NodeId id) { return graph_node(fusion->graph, id); }
-
-static bool is_transcendental(OpCode op) {
-  switch (op) {
-    case OP_EXP:
-    case OP_LOG:
-    case OP_TANH:
-    case OP_SIGMOID:
-    case OP_SOFTPLUS:
-    case OP_ERF:
-      return true;
-    default:
-      return false;
-  }
-}
 
 static void find_fixed(Fusion *fusion) {
   for (NodeId id = 1; id <= fusion->graph->node_count; id++) {
@@ -77,7 +64,7 @@ static void find_free(Fusion *fusion) {
     const Node *node = node_of(fusion, id);
     LoweringKind kind = op_info(node->op)->lowering;
     bool named = node->op == OP_INPUT || node->op == OP_PARAMETER || node->op == OP_STATE;
-    bool cheap = op_is_elementwise(node->op) && !is_transcendental(node->op);
+    bool cheap = op_is_elementwise(node->op) && !op_is_transcendental(node->op);
     bool able = kind == LOWER_VIEW || (kind == LOWER_LEAF && !named) || cheap || node->op == OP_RANDOM_UNIFORM;
     for (uint32_t k = 0; k < node->operand_count; k++) able &= rootless[node->operand[k]];
     rootless[id] = able && !is_kept(fusion, id);
@@ -182,12 +169,12 @@ static bool is_profitable(const Fusion *fusion, NodeId value, NodeId reader) {
   if (is_product(clusters->family[to])) return alone && same && !has_op(fusion, from, is_reduction);
   if (is_product(clusters->family[from])) return same && op_is_elementwise(node->op);
   if (is_reduction(node->op)) {
-    bool cheap = !has_op(fusion, from, is_transcendental);
+    bool cheap = !has_op(fusion, from, op_is_transcendental);
     return (alone || keeps_first_axis(node)) && (is_parallel(&node->shape) || cheap);
   }
   if (same) return true;
   if (has_op(fusion, from, is_reduction)) return sums_rows(fusion, from) && is_parallel(&source->shape);
-  return alone && !has_op(fusion, from, is_transcendental);
+  return alone && !has_op(fusion, from, op_is_transcendental);
 }
 
 /* Moves all of one cluster into another. */

@@ -58,6 +58,8 @@ half_log_two = mp.log(2) / 2 * mp.mpf('1.0005')
 for degree, name in ((6, 'EXP'), (5, 'EXP_SCAN')):
     show(name, lambda x: (mp.exp(x) - 1 - x) / x**2, lambda x: x**2 * mp.exp(-x), range(degree - 1), -half_log_two,
          half_log_two)
+for degree, name in ((6, 'EXP2'), (5, 'EXP2_SCAN')):
+    show(name, lambda x: (mp.mpf(2)**x - 1) / x, lambda x: abs(x) * mp.mpf(2)**-x, range(degree), '-0.50001', '0.50001')
 show('LOG', lambda x: (mp.log1p(x) - x + x * x / 2) / x**3, lambda x: abs(x**3 / mp.log1p(x)), range(8),
      mp.sqrt(mp.mpf(1) / 2) - 1, mp.sqrt(mp.mpf(2)) - 1)
 show('TANH', lambda x: (mp.tanh(x) - x) / x**3, lambda x: x**3 / mp.tanh(x), range(0, 10, 2), 0, '0.625')

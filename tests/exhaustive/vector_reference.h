@@ -9,6 +9,7 @@
 typedef void VectorReference(const float *x, double *y, int64_t count);
 
 void reference_exp(const float *x, double *y, int64_t count);
+void reference_exp2(const float *x, double *y, int64_t count);
 void reference_log(const float *x, double *y, int64_t count);
 void reference_sigmoid(const float *x, double *y, int64_t count);
 void reference_softplus(const float *x, double *y, int64_t count);

@@ -195,6 +195,7 @@ static const Case CASES[] = {
     {OP_ABSOLUTE, unary, 0.5, 2},
     {OP_ABSOLUTE, unary, -2, -0.5},
     {OP_EXP, unary, -2, 2},
+    {OP_EXP2, unary, -2, 2},
     {OP_LOG, unary, 0.5, 2},
     {OP_SQRT, unary, 0.5, 2},
     {OP_RSQRT, unary, 0.5, 2},
