@@ -1,7 +1,10 @@
 /* Speed of the selective scan on this machine, from graph to machine code, in nanoseconds per element of its full space
  * (batch x tokens x channels x states), which no buffer holds: forward, and forward with all gradients.
  *
- *   scan_bench [SECONDS]      of runs for each figure; 1 if not given */
+ *   scan_bench [SECONDS [BATCH TOKENS CHANNELS STATES]]
+ *
+ * SECONDS of runs for each figure, 1 if not given. Small sizes give runs that fit between the interruptions of a busy
+ * machine. */
 #include "program_bench.h"
 
 typedef struct Size {
@@ -91,6 +94,11 @@ int main(int argument_count, char **arguments) {
   double seconds = argument_count > 1 ? atof(arguments[1]) : 1;
   bench_print_machine();
   printf("ns per element%35s  1 thread  2 threads\n", "");
+  if (argument_count == 6) {
+    Size size = {atoll(arguments[2]), atoll(arguments[3]), atoll(arguments[4]), atoll(arguments[5])};
+    for (int k = 0; k < 2; k++) bench_size(&size, k == 1, seconds);
+    return 0;
+  }
   for (size_t k = 0; k < 2 * sizeof SIZES / sizeof *SIZES; k++) bench_size(&SIZES[k / 2], k % 2, seconds);
   return 0;
 }

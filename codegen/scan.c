@@ -106,9 +106,11 @@ static void sum_chunk_lanes(const Scan *scan, Chunk *chunk, uint32_t q) {
 static void emit_plain(const Scan *scan, Place *place, uint32_t k) {
   const Expr *expr = &scan->plan->kernel->expr[k];
   if (place->value[k]) return;
-  if (expr->kind == EXPR_OP && expr->op == OP_EXP && scan_has_time(scan->plan, k))
-    place_set_value(place, k, emit_exp_scan(scan->e, emit_expr_vector(scan->e, place, expr->arg[0])));
-  else
+  bool exponential = expr->kind == EXPR_OP && (expr->op == OP_EXP || expr->op == OP_EXP2);
+  if (exponential && scan_has_time(scan->plan, k)) {
+    LLVMValueRef x = emit_expr_vector(scan->e, place, expr->arg[0]);
+    place_set_value(place, k, expr->op == OP_EXP ? emit_exp_scan(scan->e, x) : emit_exp2_scan(scan->e, x));
+  } else
     emit_expr(scan->e, place, k);
 }
 

@@ -234,12 +234,10 @@ static void keep_reduction(ScanPlan *plan, uint32_t q) {
   reduction->rows = rows ? keep(plan, count * constant_steps(plan)) : NO_CELLS;
 }
 
-/* Loads that a loop can just as well repeat: contiguous or uniform in the lanes. */
+/* What a loop can just as well repeat. A load of whole vectors is not: a tile's rows are as far apart as there are
+ * channels, which is bad for caches, where the slab is dense. */
 static bool is_plain(const ScanPlan *plan, const Expr *expr) {
-  if (expr->kind == EXPR_LOAD) {
-    Dim stride = expr->access.stride[plan->lane_axis];
-    return expr->access.guard_count == 0 && (stride.factor == 0 || dim_equal(stride, dim_constant(1)));
-  }
+  if (expr->kind == EXPR_LOAD) return expr->access.guard_count == 0 && expr->access.stride[plan->lane_axis].factor == 0;
   return expr->kind == EXPR_CONSTANT || expr->kind == EXPR_EXTENT || expr->kind == EXPR_INDEX;
 }
 
@@ -317,7 +315,7 @@ static AxisMask recurrence_axes(const Kernel *kernel, const Recurrence *recurren
 void scan_plan(const Kernel *kernel, const Target *target, int lanes, Arena *arena, ScanPlan *out) {
   *out = (ScanPlan){.kernel = kernel, .lanes = lanes, .vectors = SCAN_TILE / lanes};
   find_axes(out);
-  int unroll = target->registers / 4 / out->vectors;
+  int unroll = (target->registers - 12) / (2 * out->vectors); /* constants of the exponential take a dozen registers */
   out->unroll = unroll < 1 ? 1 : unroll > out->states ? (int)out->states : unroll;
   out->recurrence = ARENA_ARRAY(arena, ScanRecurrence, kernel->recurrence_count);
   out->reduction = ARENA_ARRAY(arena, ScanReduction, kernel->reduction_count);

@@ -22,6 +22,17 @@ bool *graph_find_live(const Graph *graph, Arena *arena) {
   return live;
 }
 
+bool *graph_find_fixed(const Graph *graph, Arena *arena) {
+  bool *fixed = ARENA_ARRAY(arena, bool, graph->node_count + 1);
+  for (NodeId id = 1; id <= graph->node_count; id++) {
+    const Node *node = graph_node(graph, id);
+    fixed[id] = node->op != OP_INPUT && node->op != OP_STATE && node->op != OP_RANDOM_UNIFORM;
+    if (node->op == OP_EXTENT) fixed[id] = dim_is_constant(node->attribute[EXTENT_DIM].dims[0]);
+    for (uint32_t k = 0; k < node->operand_count; k++) fixed[id] &= fixed[node->operand[k]];
+  }
+  return fixed;
+}
+
 bool *pass_find_live(const Graph *graph, const PassContext *context) {
   bool *live = graph_find_live(graph, context->arena);
   const DifferentiateSpec *spec = context->differentiate;

@@ -20,6 +20,7 @@
 #include "ir/cost.h"
 #include "lower_internal.h"
 #include "pipeline.h"
+#include "rebuild.h"
 #include "recluster.h"
 
 #include <string.h>
@@ -28,23 +29,13 @@ typedef struct Fusion {
   const Graph *graph;
   Clusters *clusters;
   Arena *scratch;
-  bool *fixed;   /* by node: depends on parameters and constants alone */
-  bool *free;    /* by node: computed by whoever reads it */
-  uint32_t *own; /* by node: its cluster before anything merged */
+  const bool *fixed; /* by node: depends on parameters and constants alone */
+  bool *free;        /* by node: computed by whoever reads it */
+  uint32_t *own;     /* by node: its cluster before anything merged */
   PassContext *context;
 } Fusion;
 
 static const Node *node_of(const Fusion *fusion, NodeId id) { return graph_node(fusion->graph, id); }
-
-static void find_fixed(Fusion *fusion) {
-  for (NodeId id = 1; id <= fusion->graph->node_count; id++) {
-    const Node *node = node_of(fusion, id);
-    bool fixed = node->op != OP_INPUT && node->op != OP_STATE && node->op != OP_RANDOM_UNIFORM;
-    if (node->op == OP_EXTENT) fixed = dim_is_constant(node->attribute[EXTENT_DIM].dims[0]);
-    for (uint32_t k = 0; k < node->operand_count; k++) fixed &= fusion->fixed[node->operand[k]];
-    fusion->fixed[id] = fixed;
-  }
-}
 
 /* Is it an output, or reshaped into one? Then it has to be in a buffer. */
 static bool is_kept(const Fusion *fusion, NodeId id) {
@@ -280,10 +271,9 @@ Graph *pass_fuse_map(const Graph *graph, PassContext *context) {
   Arena *scratch = arena_create();
   Fusion fusion = {.graph = graph, .scratch = scratch, .context = context};
   fusion.clusters = clusters_create(graph, scratch);
-  fusion.fixed = ARENA_ARRAY(scratch, bool, graph->node_count + 1);
+  fusion.fixed = graph_find_fixed(graph, scratch);
   fusion.free = ARENA_ARRAY(scratch, bool, graph->node_count + 1);
   fusion.own = arena_copy(scratch, fusion.clusters->of, (graph->node_count + 1) * sizeof *fusion.own);
-  find_fixed(&fusion);
   find_free(&fusion);
   keep_factors(&fusion);
   clusters_settle(fusion.clusters);

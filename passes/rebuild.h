@@ -6,7 +6,9 @@
 
 /* [id]: an output needs the node, or names it as its leaf. In `arena`. */
 bool *graph_find_live(const Graph *graph, Arena *arena);
-/* The same for passes that may run before differentiate: a leaf that is to get a gradient even of zero is live too. */
+/* [id]: the node depends on parameters and constants alone. */
+bool *graph_find_fixed(const Graph *graph, Arena *arena);
+/* The live nodes of passes that may run before differentiate: a leaf that is to get a gradient even of zero is live too. */
 bool *pass_find_live(const Graph *graph, const PassContext *context);
 
 /* What takes the place of `node`, built in `to` from its operands there; NODE_NONE: a copy. */
