@@ -110,6 +110,10 @@ void declare_stored(Elaborator *elaborator, const Statement *statement) {
                 DIAG_PATH_TWICE, statement->span, path);
     return;
   }
+  if (elaborator->model->parameter_count + elaborator->model->state_count == MAX_STORED) {
+    elaborator_stop(elaborator, statement->span, "the model has more than 20000 params and states");
+    return;
+  }
   Shape shape = tensor_shape(&tensor);
   tensor.node = add_leaf(elaborator, statement->span, param ? OP_PARAMETER : OP_STATE, path, &shape);
   if (tensor.node == NODE_NONE) return;

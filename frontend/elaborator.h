@@ -112,6 +112,10 @@ enum {
   MAX_EVALUATION_DEPTH = 800,
   MAX_INSTANCES = 20000,
   MAX_STEPS = 1000000,
+  /* What is looked up one by one: */
+  MAX_NAMES = 4096, /* of tensors, and of static values, in one run of a block */
+  MAX_STORED = 20000,
+  MAX_REPORTS = 1000,
   MAX_NODES = 1000000,
   MAX_TRANSFORM = 4096, /* the table of cosines and sines has the square of it */
   MAX_LOOP = 10000

@@ -10,9 +10,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MAX_IMPORTS = 256 };
+enum { MAX_IMPORTS = 256, MAX_DEFINITIONS = 4096 };
 
 static const size_t MAX_FILE_BYTES = (size_t)1 << 26;
+static const char too_long[] = "it has more than 64 MB";
 
 /* NULL and *out_reason where it cannot be read. */
 static char *read_text(Arena *arena, const char *path, size_t *out_length, const char **out_reason) {
@@ -30,7 +31,7 @@ static char *read_text(Arena *arena, const char *path, size_t *out_length, const
   fclose(file);
   *out_length = text.length;
   if (!failed && text.length <= MAX_FILE_BYTES) return text.data;
-  *out_reason = failed ? arena_format(arena, "%s", strerror(error)) : "it has more than 64 MB";
+  *out_reason = failed ? arena_format(arena, "%s", strerror(error)) : too_long;
   return NULL;
 }
 
@@ -82,6 +83,13 @@ static void load_imports(Arena *arena, Diagnostics *diagnostics, FrontendFile *f
 
 /* The user's files define each name once, and none that is built in. The library's names may be hidden. */
 static void check_definitions(Diagnostics *diagnostics, const FrontendFile *file) {
+  uint32_t count = 0;
+  for (uint32_t f = 0; f < file->library_first; f++) count += file->file[f].definition_count;
+  if (count > MAX_DEFINITIONS) { /* each is compared with all others */
+    diagnostic_error(diagnostics, DIAG_LIMIT, (Span){file->file[0].source, 0, 0},
+                     "the file and its imports have more than 4096 blocks and models");
+    return;
+  }
   for (uint32_t f = 0; f < file->library_first; f++) {
     for (uint32_t i = 0; i < file->file[f].definition_count; i++) {
       const Definition *definition = &file->file[f].definition[i];
@@ -118,6 +126,10 @@ static void load_library(Arena *arena, Diagnostics *diagnostics, FrontendFile *f
 FrontendFile *frontend_parse(Arena *arena, Diagnostics *diagnostics, const char *name, const char *text,
                              size_t length) {
   uint32_t errors = diagnostics_error_count(diagnostics);
+  if (length > MAX_FILE_BYTES) {
+    diagnostic_error(diagnostics, DIAG_IMPORT, SPAN_NONE, name, too_long);
+    return NULL;
+  }
   FrontendFile *file = ARENA_NEW(arena, FrontendFile);
   size_t capacity = 0;
   add_file(arena, file, &capacity,

@@ -226,7 +226,7 @@ static void set_section(Elaborator *elaborator, const RecipeItem *item) {
 void elaborate_recipe(Elaborator *elaborator, const RecipeSyntax *syntax) {
   elaborator->model->recipe = recipe_initial;
   elaborator->model->recipe.present = syntax->span.length != 0;
-  for (uint32_t i = 0; i < syntax->count; i++) {
+  for (uint32_t i = 0; i < syntax->count && !elaborator->stopped; i++) {
     for (uint32_t k = 0; k < i; k++) {
       if (strcmp(syntax->item[k].section.text, syntax->item[i].section.text) != 0) continue;
       REPORT_WITH(elaborator, diagnostic_note(elaborator->diagnostics, syntax->item[k].span, "the first one is here"),

@@ -14,6 +14,7 @@ bool elaborator_report_once(Elaborator *elaborator, DiagnosticCode code, Span sp
                                          &elaborator->reported_code_capacity, sizeof(DiagnosticCode));
   elaborator->reported[count] = span;
   elaborator->reported_code[count] = code;
+  if (elaborator->reported_count == MAX_REPORTS) elaborator->stopped = true; /* far more than are shown */
   return true;
 }
 
@@ -60,6 +61,8 @@ StaticName *scope_find_static(const Scope *scope, const char *name) {
 void scope_bind_tensor(Elaborator *elaborator, Scope *scope, Name name, Value value) {
   TensorName *entry = scope_find_tensor(scope, name.text);
   if (!entry) {
+    if (scope->tensor_count == MAX_NAMES)
+      elaborator_stop(elaborator, name.span, "a block or model has more than 4096 names of tensors");
     scope->tensor =
         arena_grow(elaborator->arena, scope->tensor, scope->tensor_count, &scope->tensor_capacity, sizeof(TensorName));
     entry = &scope->tensor[scope->tensor_count++];
@@ -77,6 +80,8 @@ static StaticName *add_static(Elaborator *elaborator, Scope *scope, Name name) {
     }
     return NULL;
   }
+  if (scope->fixed_count == MAX_NAMES)
+    elaborator_stop(elaborator, name.span, "a block or model has more than 4096 static names");
   scope->fixed =
       arena_grow(elaborator->arena, scope->fixed, scope->fixed_count, &scope->fixed_capacity, sizeof(StaticName));
   entry = &scope->fixed[scope->fixed_count++];

@@ -1,5 +1,6 @@
 /* Charts of what files may hold: names that are not UTF-8, numbers so large that one more is the same number. */
 #include "frontend/driver/chart.h"
+#include "tests/suite_run.h"
 
 #include <check.h>
 #include <math.h>
@@ -53,9 +54,5 @@ int main(void) {
   tcase_add_test(cases, names_in_any_encoding);
   tcase_add_test(cases, numbers_of_any_size);
   suite_add_tcase(suite, cases);
-  SRunner *runner = srunner_create(suite);
-  srunner_run_all(runner, CK_NORMAL);
-  int failed = srunner_ntests_failed(runner);
-  srunner_free(runner);
-  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  return suite_run(suite);
 }
