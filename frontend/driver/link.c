@@ -82,6 +82,11 @@ static bool run_tool(char *const *arguments, const char *what, Arena *arena, con
   return false;
 }
 
+/* A path that no tool takes for something else, as it would "-x.o", "@x.o" and "=x.o". */
+static char *file_argument(const char *path, Arena *arena) {
+  return arena_format(arena, path[0] == '/' ? "%s" : "./%s", path);
+}
+
 /* Runs the tool, which writes `temporary`, and renames: `library_path` is whole or as it was. */
 static bool make_library(char *const arguments[], const char *what, const char *temporary, const char *library_path,
                          Arena *arena, const char **out_message) {
@@ -95,14 +100,17 @@ static bool make_library(char *const arguments[], const char *what, const char *
 bool export_link_shared(const char *object_path, const char *library_path, const char *compiler, Arena *arena,
                         const char **out_message) {
   const char *slash = strrchr(library_path, '/'), *name = slash ? slash + 1 : library_path;
-  char *temporary = arena_format(arena, "%s.part", library_path);
+  char *temporary = arena_format(arena, "%s.part", file_argument(library_path, arena));
   char *arguments[] = {arena_format(arena, "%s", tool_name(compiler, "CC", "cc")),
                        "-shared",
                        "-Wl,-z,defs,-z,noexecstack,--as-needed",
-                       arena_format(arena, "-Wl,-soname,%s", name),
+                       "-Xlinker", /* -Wl would cut the name at a comma */
+                       "-soname",
+                       "-Xlinker",
+                       arena_format(arena, "%s", name),
                        "-o",
                        temporary,
-                       arena_format(arena, "%s", object_path),
+                       file_argument(object_path, arena),
                        "-lm",
                        NULL};
   return make_library(arguments, "linking a shared library", temporary, library_path, arena, out_message);
@@ -110,9 +118,9 @@ bool export_link_shared(const char *object_path, const char *library_path, const
 
 bool export_archive(const char *object_path, const char *library_path, const char *archiver, Arena *arena,
                     const char **out_message) {
-  char *temporary = arena_format(arena, "%s.part", library_path);
+  char *temporary = arena_format(arena, "%s.part", file_argument(library_path, arena));
   unlink(temporary); /* ar would add to it */
   char *arguments[] = {arena_format(arena, "%s", tool_name(archiver, "AR", "ar")), "rcsD", temporary,
-                       arena_format(arena, "%s", object_path), NULL};
+                       file_argument(object_path, arena), NULL};
   return make_library(arguments, "making a static library", temporary, library_path, arena, out_message);
 }

@@ -102,5 +102,12 @@ says "taken.h"
 code=0
 (ulimit -f 8 && "$SIMBAC" compile "$model" "${settings[@]}" -o full.so >out 2>err) || code=$?
 [ "$code" = 3 ] || fail "a full disk gives exit code $code: $(cat err)"
+# Names that the tools could take for options, lists of files or several words.
+for name in a,b.so @c.so =d.so -e.so -f.a @g.a; do
+  expect 0 "$SIMBAC" compile "$model" "${settings[@]}" "--output=$name"
+  [ -s "./$name" ] || fail "no $name"
+done
+readelf -d a,b.so >out 2>err
+says "soname: [a,b.so]"
 left=$(find . -name '*.part*' -o -name '*.tmp' -o -name 'full.*')
 [ -z "$left" ] || fail "left behind: $left"
