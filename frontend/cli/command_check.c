@@ -103,7 +103,7 @@ static int check_model(CommonOptions *common) {
     print_model(&text, common, compiler->infer);
     fputs(text.data, stdout);
   }
-  report_times(common, compiler);
+  report_compilation(common, compiler);
   int code = report_failure(status, &error);
   compiler_close(compiler);
   return code;

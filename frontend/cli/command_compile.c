@@ -67,7 +67,7 @@ static int compile_model(CompileOptions *options) {
     if (status != SIMBA_OK) compiler = NULL; /* model_create took it */
   }
   if (status == SIMBA_OK) status = export_library(model, &options->export_options, &result, &error);
-  report_times(common, compiler);
+  report_compilation(common, compiler);
   if (status == SIMBA_OK && !common->quiet) {
     fprintf(stderr, "%s and %s: %s, %s, %lld KB, %lld KB of weights in it; %lld KB of memory for a batch of 1\n",
             options->export_options.output, result.header_path, result.triple, result.cpu,

@@ -217,8 +217,7 @@ static int dump_model(DumpOptions *options) {
     report_diagnostics(common, compiler);
   }
   if (status == SIMBA_OK) status = deliver(options, &error);
-  if (compiler && common->explain) fputs(compiler->explain.data, stderr);
-  report_times(common, compiler);
+  report_compilation(common, compiler);
   int code = report_failure(status, &error);
   compiler_close(compiler);
   return code;

@@ -160,7 +160,7 @@ static int eval_model(EvalOptions *options) {
   simba_status status = forecast_open(&options->forecast, &forecast, &error);
   if (forecast.compiler) report_diagnostics(&options->common, forecast.compiler);
   if (status == SIMBA_OK) status = evaluate(options, &forecast, &error);
-  if (forecast.compiler) report_times(&options->common, forecast.compiler);
+  if (forecast.compiler) report_compilation(&options->common, forecast.compiler);
   int code = report_failure(status, &error);
   forecast_close(&forecast);
   return code;

@@ -112,7 +112,7 @@ static int run_model(RunOptions *options) {
   if (status == SIMBA_OK && !common->quiet) report_notes(options, in, run);
   if (status == SIMBA_OK && options->out) status = tensor_run_write(run, options->out, &error);
   if (status == SIMBA_OK && options->check) status = check_run(options, run, &agrees, &error);
-  report_times(common, compiler);
+  report_compilation(common, compiler);
   int code = report_failure(status, &error);
   tensor_file_close(in);
   compiler_close(compiler);

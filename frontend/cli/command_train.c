@@ -109,7 +109,7 @@ static void show_compiled(void *context, const Forecast *forecast) {
   TrainOptions *options = context;
   const Series *series = forecast->series;
   report_diagnostics(&options->common, forecast->compiler);
-  report_times(&options->common, forecast->compiler);
+  report_compilation(&options->common, forecast->compiler);
   if (options->common.quiet) return;
   for (size_t k = 0; k < series->warning_count; k++) fprintf(stderr, "warning: %s\n", series->warning[k]);
   double compile = 0;

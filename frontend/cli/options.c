@@ -175,9 +175,10 @@ void report_diagnostics(const CommonOptions *common, const Compiler *compiler) {
   fputs(text.data, stderr);
 }
 
-void report_times(const CommonOptions *common, const Compiler *compiler) {
-  if (!common->time || !compiler) return;
-  for (uint32_t k = 0; k < compiler->phase_count; k++) {
+void report_compilation(const CommonOptions *common, const Compiler *compiler) {
+  if (!compiler) return;
+  if (common->explain) fputs(compiler->explain.data, stderr);
+  for (uint32_t k = 0; common->time && k < compiler->phase_count; k++) {
     fprintf(stderr, "%9.2f ms  %s\n", compiler->phase[k].seconds * 1e3, compiler->phase[k].name);
   }
 }

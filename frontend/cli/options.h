@@ -59,7 +59,7 @@ int64_t option_integer(const char *option, const char *text, int64_t low, int64_
 int report_failure(simba_status status, const simba_error *error);
 /* Diagnostics of a compiler, if any, to stderr in the style asked for. */
 void report_diagnostics(const CommonOptions *common, const Compiler *compiler);
-/* "0.42 s elaborate ..." lines on stderr where --time was given. */
-void report_times(const CommonOptions *common, const Compiler *compiler);
+/* On stderr: why passes did not apply where --explain was given, "0.42 ms  elaborate" lines where --time was. */
+void report_compilation(const CommonOptions *common, const Compiler *compiler);
 
 #endif

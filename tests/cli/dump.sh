@@ -61,3 +61,9 @@ echo 'graph g { %1 = exp(%2) }' >wrong.ir
 expect 1 "$SIMBAC" check wrong.ir
 says "E0403"
 expect 1 "$SIMBAC" train before.ir --out run
+
+# Why passes did not apply is said by every command that runs them.
+expect 0 "$SIMBAC" dump "$small" --explain -o explained.ir
+mv err dump.err
+expect 0 "$SIMBAC" run "$small" --explain --quiet --tensors "$SOURCE/tests/parity/mamba_block.safetensors" --out y.safetensors
+[ -s err ] || fail "run explains nothing"
