@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEY_TENSORS = 0x100, KEY_OUT, KEY_GRAD, KEY_MODE, KEY_CHECK, KEY_TOLERANCE, KEY_SEED };
+enum { KEY_TENSORS = 0x100, KEY_OUT, KEY_GRAD, KEY_MODE, KEY_CHECK, KEY_TOLERANCE, KEY_SEED, KEY_WEIGHTS };
 
 typedef struct RunOptions {
   CommonOptions common;
-  const char *tensors, *out, *check;
+  const char *tensors, *weights, *out, *check;
   double tolerance; /* negative: what the golden file states */
   TensorRunOptions run;
 } RunOptions;
@@ -17,6 +17,7 @@ typedef struct RunOptions {
 static const struct argp_option run_options[] = {
     {"tensors", KEY_TENSORS, "IN.safetensors", 0, "in.<input>, param.<path>, buf.<state>, and cotangents lw.<output>",
      1},
+    {"weights", KEY_WEIGHTS, "W.safetensors", 0, "Trained weights, in place of IN's param.* and buf.*", 1},
     {"out", KEY_OUT, "OUT.safetensors", 0, "Where results go: out.*, buf_after.*, loss, gin.*, gparam.*", 1},
     {"grad", KEY_GRAD, 0, 0, "Gradients too: of sum(out * lw), or of the model's loss where IN has no lw.*", 1},
     {"mode", KEY_MODE, "infer|train", 0, "The static `training`, and whether states are updated (default infer)", 1},
@@ -38,6 +39,9 @@ static error_t parse_run(int key, char *argument, struct argp_state *state) {
       return 0;
     case KEY_TENSORS:
       options->tensors = argument;
+      return 0;
+    case KEY_WEIGHTS:
+      options->weights = argument;
       return 0;
     case KEY_OUT:
       options->out = argument;
@@ -101,20 +105,28 @@ static void report_notes(const RunOptions *options, const TensorFile *in, const 
 static int run_model(RunOptions *options) {
   CommonOptions *common = &options->common;
   Compiler *compiler = NULL;
-  TensorFile *in = NULL;
+  TensorFile *in = NULL, *weights = NULL;
   TensorRun *run = NULL;
   bool agrees = true;
   simba_error error = {0};
   simba_status status = compiler_open(common->model_path, &common->compiler, &compiler, &error);
   if (status == SIMBA_OK) status = tensor_file_open(options->tensors, &in, &error);
+  if (status == SIMBA_OK && options->weights) status = tensor_file_open(options->weights, &weights, &error);
+  options->run.weights = weights;
   if (status == SIMBA_OK) status = tensor_run(compiler, in, &options->run, &run, &error);
   report_diagnostics(common, compiler);
   if (status == SIMBA_OK && !common->quiet) report_notes(options, in, run);
-  if (status == SIMBA_OK && options->out) status = tensor_run_write(run, options->out, &error);
+  if (status == SIMBA_OK && options->out) {
+    status = tensor_run_write(run, options->out, &error);
+    if (status == SIMBA_OK && !common->quiet) {
+      fprintf(stderr, "%u tensors of batch %lld in %s\n", run->count, (long long)run->batch, options->out);
+    }
+  }
   if (status == SIMBA_OK && options->check) status = check_run(options, run, &agrees, &error);
   report_compilation(common, compiler);
   int code = report_failure(status, &error);
   tensor_file_close(in);
+  tensor_file_close(weights);
   compiler_close(compiler);
   return code == EXIT_DONE && !agrees ? EXIT_WRONG_INPUT : code;
 }

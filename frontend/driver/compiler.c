@@ -6,9 +6,11 @@
 #include "passes/lower.h"
 #include "runtime/file.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -157,14 +159,21 @@ static simba_status open_compiler(const char *path, const char *text, size_t len
   return path_is_graph(path) ? open_graph(compiler, text, length, error) : open_file(compiler, text, length, error);
 }
 
+/* Asked before anything is parsed, so that the world's refusal is no mistake in the model. */
+static simba_status check_readable(const char *path, simba_error *error) {
+  struct stat info;
+  int reason = stat(path, &info) != 0 || access(path, R_OK) != 0 ? errno : S_ISDIR(info.st_mode) ? EISDIR : 0;
+  return reason ? error_set(error, SIMBA_IO_ERROR, "%s: cannot read: %s", path, strerror(reason)) : SIMBA_OK;
+}
+
 simba_status compiler_open(const char *path, const CompilerOptions *options, Compiler **out_compiler,
                            simba_error *error) {
-  if (access(path, R_OK) != 0)
-    return error_set(error, SIMBA_DATA_ERROR, "%s: there is no such file, or it cannot be read", path);
+  simba_status status = check_readable(path, error);
+  if (status != SIMBA_OK) return status;
   if (!path_is_graph(path)) return open_compiler(path, NULL, 0, options, out_compiler, error);
   char *text;
   size_t length;
-  simba_status status = file_read(path, &text, &length, error);
+  status = file_read(path, &text, &length, error);
   if (status != SIMBA_OK) return status;
   status = length <= UINT32_MAX ? open_compiler(path, text, length, options, out_compiler, error)
                                 : error_set(error, SIMBA_DATA_ERROR, "%s: has more than 4 GB", path);
@@ -347,8 +356,8 @@ simba_status compiler_step(Compiler *compiler, const Program *program, CompiledS
 
 simba_status syntax_dump(const char *path, Arena *arena, Diagnostics *diagnostics, bool dot, Text *out,
                          simba_error *error) {
-  if (access(path, R_OK) != 0)
-    return error_set(error, SIMBA_DATA_ERROR, "%s: there is no such file, or it cannot be read", path);
+  simba_status status = check_readable(path, error);
+  if (status != SIMBA_OK) return status;
   if (path_is_graph(path)) return error_set(error, SIMBA_INVALID_ARGUMENT, "%s: a graph has no syntax tree", path);
   Guard guard;
   if (!guard_enter(&guard)) return unwound(&guard, error);

@@ -16,15 +16,17 @@ typedef struct Reading {
 
 static bool has_prefix(const char *name, const char *prefix) { return !strncmp(name, prefix, strlen(prefix)); }
 
-static const Tensor *find_prefixed(const Reading *reading, const char *prefix, const char *name) {
+static const Tensor *find_prefixed(const Reading *reading, const TensorFile *file, const char *prefix,
+                                   const char *name) {
   const char *full = arena_format(reading->compiler->arena, "%s%s", prefix, name);
-  const Tensor *tensor = tensor_file_find(reading->in, full);
-  if (tensor) reading->used[tensor - reading->in->tensor] = true;
+  const Tensor *tensor = tensor_file_find(file, full);
+  if (tensor && file == reading->in) reading->used[tensor - file->tensor] = true;
   return tensor;
 }
 
 /* Matches a tensor's shape with a declared one and learns the batch from it. */
-static simba_status match_shape(Reading *reading, const Tensor *tensor, const Binding *binding, simba_error *error) {
+static simba_status match_shape(Reading *reading, const TensorFile *file, const Tensor *tensor, const Binding *binding,
+                                simba_error *error) {
   const Shape *shape = &binding->shape;
   Text wanted = text_begin(reading->compiler->arena);
   text_shape(&wanted, shape, reading->program->graph->symbol);
@@ -41,41 +43,40 @@ static simba_status match_shape(Reading *reading, const Tensor *tensor, const Bi
     } else {
       int64_t batch = tensor->shape[k] / dim.factor;
       if (reading->batch && batch != reading->batch) {
-        return error_set(error, SIMBA_DATA_ERROR, "%s: tensor '%s' has batch %lld, but '%s' has %lld",
-                         reading->in->path, tensor->name, (long long)batch, reading->batch_from,
-                         (long long)reading->batch);
+        return error_set(error, SIMBA_DATA_ERROR, "%s: tensor '%s' has batch %lld, but '%s' has %lld", file->path,
+                         tensor->name, (long long)batch, reading->batch_from, (long long)reading->batch);
       }
       reading->batch = batch;
       reading->batch_from = tensor->name;
     }
   }
   if (fits) return SIMBA_OK;
-  return error_set(error, SIMBA_DATA_ERROR, "%s: tensor '%s' has shape %s, the model expects %s", reading->in->path,
+  return error_set(error, SIMBA_DATA_ERROR, "%s: tensor '%s' has shape %s, the model expects %s", file->path,
                    tensor->name, found, wanted.data);
 }
 
-static simba_status missing_tensor(const Reading *reading, const char *prefix, const char *name, simba_error *error) {
-  const TensorFile *in = reading->in;
-  const char **names = ARENA_ARRAY(reading->compiler->arena, const char *, in->count + 1);
-  for (size_t k = 0; k < in->count; k++) names[k] = in->tensor[k].name;
+static simba_status missing_tensor(const Reading *reading, const TensorFile *file, const char *prefix, const char *name,
+                                   simba_error *error) {
+  const char **names = ARENA_ARRAY(reading->compiler->arena, const char *, file->count + 1);
+  for (size_t k = 0; k < file->count; k++) names[k] = file->tensor[k].name;
   const char *full = arena_format(reading->compiler->arena, "%s%s", prefix, name);
-  const char *nearest = text_nearest(full, names, in->count);
-  return error_set(error, SIMBA_DATA_ERROR, "%s: there is no tensor '%s', which the model needs%s%s%s", in->path, full,
-                   nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+  const char *nearest = text_nearest(full, names, file->count);
+  return error_set(error, SIMBA_DATA_ERROR, "%s: there is no tensor '%s', which the model needs%s%s%s", file->path,
+                   full, nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
 }
 
-/* One table of bindings from the file: finds, checks and converts each. */
-static simba_status read_bindings(Reading *reading, const Binding *bindings, uint32_t count, const char *prefix,
-                                  const float **out_data, simba_error *error) {
+/* One table of bindings from a file: finds, checks and converts each. */
+static simba_status read_bindings(Reading *reading, const TensorFile *file, const Binding *bindings, uint32_t count,
+                                  const char *prefix, const float **out_data, simba_error *error) {
   for (uint32_t k = 0; k < count; k++) {
     const char *name = bindings[k].name;
     bool cotangent = prefix[0] == 'i' && has_prefix(name, "lw.");
-    const Tensor *tensor = find_prefixed(reading, cotangent ? "" : prefix, name);
-    if (!tensor) return missing_tensor(reading, cotangent ? "" : prefix, name, error);
-    simba_status status = match_shape(reading, tensor, &bindings[k], error);
+    const Tensor *tensor = find_prefixed(reading, file, cotangent ? "" : prefix, name);
+    if (!tensor) return missing_tensor(reading, file, cotangent ? "" : prefix, name, error);
+    simba_status status = match_shape(reading, file, tensor, &bindings[k], error);
     if (status != SIMBA_OK) return status;
     float *data = ARENA_ARRAY(reading->compiler->arena, float, tensor->count + 16);
-    status = tensor_read_f32(reading->in, tensor, data, error);
+    status = tensor_read_f32(file, tensor, data, error);
     if (status != SIMBA_OK) return status;
     out_data[k] = data;
   }
@@ -138,16 +139,17 @@ static bool is_of_gradients(const char *name) {
   return has_prefix(name, "lw.") || has_prefix(name, "gin.") || has_prefix(name, "gparam.") || !strcmp(name, "loss");
 }
 
-static void note_unused(Reading *reading, bool gradients, TensorRun *run) {
+static void note_unused(Reading *reading, const TensorRunOptions *options, TensorRun *run) {
   const TensorFile *in = reading->in;
   run->note = ARENA_ARRAY(reading->compiler->arena, const char *, in->count + 1);
   for (size_t k = 0; k < in->count; k++) {
     static const char *const results[] = {"out.", "buf_after.", "gin.", "gparam.", "loss"};
-    if (!gradients && is_of_gradients(in->tensor[k].name)) {
+    if (!options->gradients && is_of_gradients(in->tensor[k].name)) {
       if (run->of_gradients_count++ == 0) run->of_gradients = in->tensor[k].name;
       continue;
     }
     bool known = reading->used[k];
+    if (options->weights) known |= has_prefix(in->tensor[k].name, "param.") || has_prefix(in->tensor[k].name, "buf.");
     for (size_t r = 0; r < sizeof results / sizeof *results; r++) known |= has_prefix(in->tensor[k].name, results[r]);
     if (!known) run->note[run->note_count++] = in->tensor[k].name;
   }
@@ -156,18 +158,21 @@ static void note_unused(Reading *reading, bool gradients, TensorRun *run) {
 static simba_status run_step(Reading *reading, Execution *execution, const TensorRunOptions *options, TensorRun *run,
                              simba_error *error) {
   const Program *program = reading->program;
-  simba_status status = read_bindings(reading, program->input, program->input_count, "in.", execution->input, error);
+  const TensorFile *in = reading->in, *weights = options->weights ? options->weights : in;
+  const char *parameter = options->weights ? "" : "param.", *state = options->weights ? "" : "buf.";
+  simba_status status =
+      read_bindings(reading, in, program->input, program->input_count, "in.", execution->input, error);
   if (status == SIMBA_OK) {
-    status =
-        read_bindings(reading, program->parameter, program->parameter_count, "param.", execution->parameter, error);
+    status = read_bindings(reading, weights, program->parameter, program->parameter_count, parameter,
+                           execution->parameter, error);
   }
   if (status == SIMBA_OK) {
-    status = read_bindings(reading, program->state, program->state_count, "buf.", execution->state, error);
+    status = read_bindings(reading, weights, program->state, program->state_count, state, execution->state, error);
   }
   if (status != SIMBA_OK) return status;
   run->batch = reading->batch ? reading->batch : 1;
   make_results(reading->compiler, program, run, execution->output);
-  note_unused(reading, options->gradients, run);
+  note_unused(reading, options, run);
   status = execution_prepare(execution, error);
   if (status != SIMBA_OK) return status;
   return execution_run(execution, run->batch, options->seed, 0, error);

@@ -1,5 +1,6 @@
 /* `simbac run`: a model on the tensors of a file. IN holds in.<input or target>, param.<path>, buf.<path> (state) and,
- * for gradients, cotangents lw.<output>; OUT gets out.<output>, buf_after.<path>, loss, gin.<input>, gparam.<path>. */
+ * for gradients, cotangents lw.<output>; a file of weights may give parameters and states in its place. OUT gets
+ * out.<output>, buf_after.<path>, loss, gin.<input>, gparam.<path>. */
 #ifndef SIMBAC_DRIVER_TENSOR_RUN_H
 #define SIMBAC_DRIVER_TENSOR_RUN_H
 
@@ -8,7 +9,8 @@
 
 typedef struct TensorRunOptions {
   bool gradients, training;
-  uint64_t seed; /* of dropout masks, where training */
+  uint64_t seed;             /* of dropout masks, where training */
+  const TensorFile *weights; /* parameters and states under their own names; NULL: IN has them */
 } TensorRunOptions;
 
 typedef struct TensorResult {

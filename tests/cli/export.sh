@@ -22,6 +22,12 @@ for threads in 1 2; do
   same y_run.raw y_client.raw
 done
 
+# The weights from their own file, beside tensors that have others.
+expect 0 "$SIMBAC" run "$model" "${settings[@]}" --tensors in.safetensors --weights $weights --check out.safetensors --tolerance 0
+says "ok    out.y"
+expect 1 "$SIMBAC" run "$model" "${settings[@]}" --set d_model=8 --tensors in.safetensors --weights $weights --out other.safetensors
+says "$weights: tensor '"
+
 # The header is C99 and C++, beside simba.h too.
 { echo '#include "forecaster.h"'; echo '#include "runtime/simba.h"'; echo '#include "forecaster.h"'; } >header.c
 strict=(-Wall -Wextra -Wpedantic -Werror -fsyntax-only -I. -I"$SOURCE")

@@ -14,7 +14,7 @@ expect 0 "$SIMBAC" --version
 expect 2 "$SIMBAC"
 expect 2 "$SIMBAC" comple
 says "did you mean 'compile'"
-expect 1 "$SIMBAC" check absent.simba
+expect 3 "$SIMBAC" check absent.simba
 says "absent.simba"
 expect 1 "$SIMBAC" check "$SOURCE/examples/forecaster.simba" --set d_modle=64
 says "d_model"

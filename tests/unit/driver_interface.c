@@ -255,7 +255,7 @@ END_TEST
 START_TEST(mistakes_are_statuses_with_messages) {
   simba_model *model = NULL;
   simba_error error = {0};
-  ck_assert_int_eq(simba_model_compile_file("/nonexistent/model.simba", NULL, &model, &error), SIMBA_DATA_ERROR);
+  ck_assert_int_eq(simba_model_compile_file("/nonexistent/model.simba", NULL, &model, &error), SIMBA_IO_ERROR);
   ck_assert(strstr(error.message, "/nonexistent/model.simba") != NULL);
   static const char text[] = "model m(n = 4) {\n  input x: [B, n]\n  output y = linaer(x, n -> 2)\n}\n";
   ck_assert_int_eq(simba_model_compile_text(text, strlen(text), "m.simba", NULL, &model, &error), SIMBA_MODEL_ERROR);
