@@ -163,14 +163,29 @@ static void add_argument_notes(Header *h) {
   }
 }
 
-static void add_prototype(Header *h, const char *suffix, const char *last) {
+/* One parameter of a prototype, in a new line where this one would be too long. */
+static void add_parameter(Header *h, size_t *line, const char *type, const char *name, const char *after) {
+  enum { LINE = 110, INDENT = 4 };
+  size_t length = strlen(type) + strlen(name) + strlen(after);
+  if (*line + length > LINE) {
+    text_print(&h->text, "\n%*s", INDENT, "");
+    *line = INDENT;
+  }
+  text_print(&h->text, "%s%s%s%s", *line > INDENT ? " " : "", type, name, after);
+  *line += length + 1;
+}
+
+static void add_prototype(Header *h, const char *suffix, bool threads) {
   const Program *p = h->program;
-  Text *t = &h->text;
-  text_print(t, "int32_t %s_%s(int64_t batch, ", h->model, suffix);
-  if (!h->embedded) text_print(t, "const %s_weights *weights, ", h->model);
-  for (uint32_t k = 0; k < p->input_count; k++) text_print(t, "const float *%s, ", h->name[k]);
-  for (uint32_t k = 0; k < p->output_count; k++) text_print(t, "float *%s, ", h->name[p->input_count + k]);
-  text_print(t, "void *arena%s);\n", last);
+  size_t before = h->text.length;
+  text_print(&h->text, "int32_t %s_%s(int64_t batch,", h->model, suffix);
+  size_t line = h->text.length - before;
+  if (!h->embedded) add_parameter(h, &line, "const ", h->model, "_weights *weights,");
+  for (uint32_t k = 0; k < p->input_count; k++) add_parameter(h, &line, "const float *", h->name[k], ",");
+  for (uint32_t k = 0; k < p->output_count; k++) add_parameter(h, &line, "float *", h->name[p->input_count + k], ",");
+  add_parameter(h, &line, "void *", "arena", threads ? "," : ");");
+  if (threads) add_parameter(h, &line, "simba_executor *", "executor", ");");
+  text_puts(&h->text, "\n");
 }
 
 static void add_inference(Header *h) {
@@ -184,8 +199,8 @@ static void add_inference(Header *h) {
              " *   executor: who runs the work on several threads, with an arena of %s_arena_bytes_threads(batch,\n"
              " *     executor->workers); NULL: the calling thread. The results are the same bits. */\n",
              h->model, EXPORT_ALIGNMENT, h->model);
-  add_prototype(h, "infer", "");
-  add_prototype(h, "infer_threads", ", simba_executor *executor");
+  add_prototype(h, "infer", false);
+  add_prototype(h, "infer_threads", true);
 }
 
 static void add_facts(Header *h) {

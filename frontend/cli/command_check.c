@@ -71,6 +71,14 @@ static double product_macs(const Graph *graph) {
   return total;
 }
 
+/* In the largest of the units, each `step` times the one before, that leaves 1 or more. */
+static double in_unit(double amount, double step, const char *const units[3], const char **out_unit) {
+  int unit = 0;
+  for (; unit < 2 && amount >= step; unit++) amount /= step;
+  *out_unit = units[unit];
+  return amount;
+}
+
 static void print_model(Text *text, const CommonOptions *common, const Model *model) {
   int64_t parameters = 0, states = 0;
   for (uint32_t k = 0; k < model->parameter_count; k++) parameters += model->parameter[k].count;
@@ -80,15 +88,19 @@ static void print_model(Text *text, const CommonOptions *common, const Model *mo
   print_tensors(text, "input", model->input, model->input_count, model->graph);
   print_tensors(text, "target", model->target, model->target_count, model->graph);
   print_outputs(text, model->graph);
-  text_print(text, "  %u parameters, %lld numbers (%.1f KB)\n", model->parameter_count, (long long)parameters,
-             (double)parameters * 4 / 1024);
+  static const char *const bytes[] = {"KB", "MB", "GB"}, *const powers[] = {"million", "billion", "trillion"};
+  const char *unit;
+  double amount = in_unit((double)parameters * 4 / 1024, 1024, bytes, &unit);
+  text_print(text, "  %u parameters, %lld numbers (%.1f %s)\n", model->parameter_count, (long long)parameters, amount,
+             unit);
   if (model->state_count) text_print(text, "  %u states, %lld numbers\n", model->state_count, (long long)states);
   if (common->verbose) {
     print_parameters(text, "param", model->parameter, model->parameter_count, model->graph);
     print_parameters(text, "state", model->state, model->state_count, model->graph);
   }
-  text_print(text, "  %.3g million multiply-adds in products, forward, batch 1; %u operations\n",
-             product_macs(model->graph) * 1e-6, model->graph->node_count);
+  amount = in_unit(product_macs(model->graph) * 1e-6, 1000, powers, &unit);
+  text_print(text, "  %.3g %s multiply-adds in products, forward, batch 1; %u operations\n", amount, unit,
+             model->graph->node_count);
 }
 
 static int check_model(CommonOptions *common) {
