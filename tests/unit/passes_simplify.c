@@ -104,12 +104,33 @@ START_TEST(simplify_before_differentiate) {
 }
 END_TEST
 
+/* A leaf that nothing reads gets a gradient of zero only if it is still there when the graph is differentiated. */
+START_TEST(leaves_wait_for_their_gradients) {
+  Arena *arena = arena_create();
+  Graph *graph = graph_create(arena, "leaves");
+  NodeId read = graph_leaf(graph, OP_PARAMETER, "read", &(Shape){0});
+  graph_leaf(graph, OP_PARAMETER, "parameter", &(Shape){0});
+  graph_leaf(graph, OP_INPUT, "input", &(Shape){0});
+  graph_add_output(graph, OUTPUT_LOSS, "loss", read, NODE_NONE);
+  for (int k = 0; k < 8; k++) {
+    const DifferentiateSpec spec = {.zeros = k & 1, .parameters = k & 2, .inputs = k & 4};
+    PassContext context = {.arena = arena, .pass = "dead", .differentiate = &spec};
+    uint32_t kept = 1 + (spec.zeros && spec.parameters) + (spec.zeros && spec.inputs);
+    ck_assert_uint_eq(pass_dead(graph, &context)->node_count, kept);
+    context.differentiated = true;
+    ck_assert_uint_eq(pass_dead(graph, &context)->node_count, 1);
+  }
+  arena_destroy(arena);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("passes_simplify");
   TCase *tests = tcase_create("simplify");
   tcase_set_timeout(tests, 120);
   tcase_add_loop_test(tests, random_graphs_compute_the_same, 0, SEED_COUNT);
   tcase_add_loop_test(tests, simplify_before_differentiate, 0, SEED_COUNT);
+  tcase_add_test(tests, leaves_wait_for_their_gradients);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
 }
