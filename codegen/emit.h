@@ -157,6 +157,9 @@ LLVMValueRef emit_address(Emitter *e, const Place *place, const Access *access);
 LLVMValueRef emit_load(Emitter *e, const Place *place, const Access *access);
 /* Stores `value` (scalar or vector) at the place; `vector`: the access varies along the vector axis. */
 void emit_store_value(Emitter *e, const Place *place, const Access *access, LLVMValueRef value, bool vector);
+/* The same `offset` elements (i64) further on. */
+void emit_store_value_at(Emitter *e, const Place *place, const Access *access, LLVMValueRef offset, LLVMValueRef value,
+                         bool vector);
 void emit_store(Emitter *e, Place *place, uint32_t store); /* expression and all */
 /* An elementwise op of f32 values (vectors, or all scalars). */
 LLVMValueRef emit_op(Emitter *e, OpCode op, const LLVMValueRef *operands, uint32_t count);

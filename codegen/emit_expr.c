@@ -307,7 +307,12 @@ void emit_invariants(Emitter *e, Place *place, uint32_t root) {
 /* --- stores -------------------------------------------------------------------------------------------------- */
 
 void emit_store_value(Emitter *e, const Place *place, const Access *access, LLVMValueRef value, bool vector) {
-  LLVMValueRef base = e->slot[access->slot], address = emit_address(e, place, access);
+  emit_store_value_at(e, place, access, emit_i64(e, 0), value, vector);
+}
+
+void emit_store_value_at(Emitter *e, const Place *place, const Access *access, LLVMValueRef offset, LLVMValueRef value,
+                         bool vector) {
+  LLVMValueRef base = e->slot[access->slot], address = emit_add_i64(e, emit_address(e, place, access), offset);
   ASSERT(!access->guard_count);
   if (!vector) {
     if (emit_is_vector(value)) value = LLVMBuildExtractElement(e->builder, value, emit_i32(e, 0), "");

@@ -39,22 +39,27 @@ static LLVMValueRef fold(Emitter *e, ReduceKind kind, LLVMValueRef vector, int s
   return vector;
 }
 
-/* `count` is a power of two and at most e->lanes. */
-static void sum_group(Emitter *e, ReduceKind kind, const LLVMValueRef *vector, int count, LLVMValueRef *out_scalar) {
+/* `count` is a power of two and at most e->lanes; a vector of as many sums. */
+static LLVMValueRef sum_group(Emitter *e, ReduceKind kind, const LLVMValueRef *vector, int count) {
   LLVMValueRef merged[MAX_LANES];
   memcpy(merged, vector, (size_t)count * sizeof *merged);
   for (int states = 1; states < count; states *= 2)
     for (size_t k = 0; k < (size_t)count / 2 / (size_t)states; k++)
       merged[k] = merge_pair(e, kind, merged[2 * k], merged[2 * k + 1], states);
-  LLVMValueRef sums = fold(e, kind, merged[0], count);
-  for (int k = 0; k < count; k++) out_scalar[k] = LLVMBuildExtractElement(e->builder, sums, emit_i32(e, k), "");
+  return fold(e, kind, merged[0], count);
+}
+
+LLVMValueRef emit_lane_sum_vector(Emitter *e, ReduceKind kind, const LLVMValueRef *vector) {
+  return sum_group(e, kind, vector, e->lanes);
 }
 
 void emit_lane_sums(Emitter *e, ReduceKind kind, const LLVMValueRef *vector, int count, LLVMValueRef *out_scalar) {
   for (int done = 0; done < count;) {
     int group = e->lanes;
     while (group > count - done) group /= 2;
-    sum_group(e, kind, vector + done, group, out_scalar + done);
+    LLVMValueRef sums = sum_group(e, kind, vector + done, group);
+    for (int k = 0; k < group; k++)
+      out_scalar[done + k] = LLVMBuildExtractElement(e->builder, sums, emit_i32(e, k), "");
     done += group;
   }
 }

@@ -8,4 +8,7 @@
  * is made up of powers of two, and on nothing else. */
 void emit_lane_sums(Emitter *e, ReduceKind kind, const LLVMValueRef *vector, int count, LLVMValueRef *out_scalar);
 
+/* The same for e->lanes vectors; lane k of the result belongs to vector[k]. */
+LLVMValueRef emit_lane_sum_vector(Emitter *e, ReduceKind kind, const LLVMValueRef *vector);
+
 #endif

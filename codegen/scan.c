@@ -1,5 +1,6 @@
 #include "scan.h"
 
+#include "lane_sums.h"
 #include "scan_emit.h"
 #include "vector_math.h"
 
@@ -92,15 +93,16 @@ static void step_chunk(const Scan *scan, Chunk *chunk, uint32_t r) {
     for (int v = 0; v < scan->plan->vectors; v++) scan_emit_step(scan, r, &chunk->place[u][v], chunk->n[u], v);
 }
 
-/* A sum over LANE alone, for each state. */
-static void sum_chunk_lanes(const Scan *scan, Chunk *chunk, uint32_t q) {
-  LLVMValueRef vector[SCAN_MAX_UNROLL * SCAN_MAX_VECTORS], sum[SCAN_MAX_UNROLL];
-  int vectors = scan->plan->vectors;
-  for (int u = 0; u < chunk->count; u++)
-    for (int v = 0; v < vectors; v++) vector[u * vectors + v] = scan_emit_term(scan, q, &chunk->place[u][v], NULL);
-  scan_sum_lanes(scan, scan->plan->kernel->reduction[q].kind, vector, chunk->count, vectors, sum);
-  for (int u = 0; u < chunk->count; u++)
-    for (int v = 0; v < vectors; v++) scan_set_reduced(scan, q, &chunk->place[u][v], sum[u]);
+/* Terms of a sum over LANE alone, for each state; the vectors are summed together after the loop. */
+static void keep_lane_terms(const Scan *scan, Chunk *chunk, uint32_t q) {
+  for (int u = 0; u < chunk->count; u++) {
+    LLVMValueRef sum = NULL;
+    for (int v = 0; v < scan->plan->vectors; v++) {
+      LLVMValueRef term = scan_emit_term(scan, q, &chunk->place[u][v], NULL);
+      sum = sum ? emit_combine(scan->e, scan->plan->kernel->reduction[q].kind, sum, term) : term;
+    }
+    scan_store_cell(scan, scan->plan->reduction[q].lane_cells, chunk->n[u], 0, sum);
+  }
 }
 
 static void emit_plain(const Scan *scan, Place *place, uint32_t k) {
@@ -125,11 +127,16 @@ static void emit_chunk_expr(const Scan *scan, const StateLoop *loop, Chunk *chun
     return;
   }
   if (expr->kind == EXPR_REDUCED && plan->reduction[expr->which].phase == scan->phase) {
-    sum_chunk_lanes(scan, chunk, expr->which);
+    keep_lane_terms(scan, chunk, expr->which);
     return;
   }
-  for (int u = 0; u < chunk->count; u++)
-    for (int v = 0; v < plan->vectors; v++) emit_plain(scan, &chunk->place[u][v], k);
+  bool share = scan->phase == SCAN_FIRST_SWEEP && plan->shared[k] != NO_CELLS;
+  for (int u = 0; u < chunk->count; u++) {
+    for (int v = 0; v < plan->vectors; v++) {
+      emit_plain(scan, &chunk->place[u][v], k);
+      if (share) scan_store_row(scan, plan->shared[k], true, scan->step, chunk->n[u], v, chunk->place[u][v].value[k]);
+    }
+  }
 }
 
 static void sum_chunk(const Scan *scan, const StateLoop *loop, Chunk *chunk, uint32_t q) {
@@ -145,6 +152,17 @@ static void sum_chunk(const Scan *scan, const StateLoop *loop, Chunk *chunk, uin
         scan_add_to_cells(scan, q, place, chunk->n[u], v);
     }
   }
+}
+
+static bool is_due(const Scan *scan, uint32_t s, int level) {
+  return scan->plan->store_phase[s] == scan->phase && scan->plan->store_level[s] == level;
+}
+
+/* The sum over LANE alone that the store takes, NULL if it takes anything else. */
+static const ScanReduction *lane_sum_of(const ScanPlan *plan, uint32_t s) {
+  const Expr *expr = &plan->kernel->expr[plan->kernel->store[s].expr];
+  if (expr->kind != EXPR_REDUCED || plan->reduction[expr->which].lane_cells == NO_CELLS) return NULL;
+  return &plan->reduction[expr->which];
 }
 
 static void emit_chunk(const Scan *scan, const StateLoop *loop, const Place *outer, LLVMValueRef n, int count) {
@@ -170,10 +188,33 @@ static void emit_chunk(const Scan *scan, const StateLoop *loop, const Place *out
   }
   for (uint32_t q = 0; q < kernel->reduction_count; q++) sum_chunk(scan, loop, &chunk, q);
   for (uint32_t s = 0; s < kernel->store_count; s++) {
-    if (plan->store_phase[s] != scan->phase || plan->store_level[s] != loop->level || !scan_store_in_loop(plan, s))
-      continue;
+    if (!is_due(scan, s, loop->level) || !scan_store_in_loop(plan, s) || lane_sum_of(plan, s)) continue;
     for (int u = 0; u < count; u++) emit_scan_store(scan, s, chunk.place[u]);
   }
+}
+
+/* The sums over LANE of as many states as a vector has lanes, stored as a vector. */
+static void store_lane_sums(const Scan *scan, uint32_t s, const Place *outer) {
+  Emitter *e = scan->e;
+  const ScanPlan *plan = scan->plan;
+  const Store *store = &plan->kernel->store[s];
+  const ScanReduction *reduction = lane_sum_of(plan, s);
+  ReduceKind kind = plan->kernel->reduction[plan->kernel->expr[store->expr].which].kind;
+  Branch branch;
+  LLVMValueRef condition = first_of_equals(scan, access_axes(&store->access), store->tile_stride.factor != 0, outer);
+  if (condition) branch_begin(e, &branch, condition);
+  LLVMValueRef offset = emit_multiply_i64(e, scan->tile, emit_dim(e, store->tile_stride));
+  Loop states;
+  loop_begin(e, &states, emit_i64(e, 0), emit_i64(e, plan->states), plan->lanes);
+  LLVMValueRef vector[SCAN_TILE];
+  for (int k = 0; k < plan->lanes; k++)
+    vector[k] = scan_load_cell(scan, reduction->lane_cells, emit_add_i64(e, states.index, emit_i64(e, k)), 0);
+  Place place;
+  place_enter(e, &place, outer, scan_bit(plan->state_axis));
+  place_set_vector(e, &place, plan->state_axis, states.index, plan->states % plan->lanes == 0);
+  emit_store_value_at(e, &place, &store->access, offset, emit_lane_sum_vector(e, kind, vector), true);
+  loop_end(e, &states);
+  if (condition) branch_end(e, &branch);
 }
 
 /* The partial sums of each reduction, joined pairwise, are handed on. */
@@ -261,6 +302,8 @@ static void emit_state_loop(const Scan *scan, int level, Place *outer) {
   take_sums(scan, &state_loop, &loop);
   if (whole < plan->states) emit_chunk(scan, &state_loop, outer, emit_i64(e, whole), (int)(plan->states - whole));
   finish_state_sums(scan, &state_loop, outer);
+  for (uint32_t s = 0; s < plan->kernel->store_count; s++)
+    if (is_due(scan, s, level) && lane_sum_of(plan, s)) store_lane_sums(scan, s, &outer[0]);
 }
 
 /* --- code without STATE -------------------------------------------------------------------------------------- */
@@ -296,8 +339,7 @@ static void emit_outside(const Scan *scan, int level, Place *outer) {
   for (uint32_t r = 0; r < kernel->recurrence_count; r++) step_outside(scan, r, level, outer, stepped);
   for (uint32_t q = 0; q < kernel->reduction_count; q++) sum_outside(scan, q, level, outer);
   for (uint32_t s = 0; s < kernel->store_count; s++)
-    if (plan->store_phase[s] == scan->phase && plan->store_level[s] == level && !scan_store_in_loop(plan, s))
-      emit_scan_store(scan, s, outer);
+    if (is_due(scan, s, level) && !scan_store_in_loop(plan, s)) emit_scan_store(scan, s, outer);
 }
 
 /* --- phases -------------------------------------------------------------------------------------------------- */

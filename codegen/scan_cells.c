@@ -99,6 +99,12 @@ void scan_provide_outer(const Scan *scan, Place *place, int v, bool timed) {
   }
 }
 
+/* Rows are in the order of the first sweep's steps. */
+static LLVMValueRef load_shared(const Scan *scan, uint32_t e, const Place *place, LLVMValueRef n, int v) {
+  LLVMValueRef row = step_at(scan, place, scan->plan->phase[SCAN_FIRST_SWEEP].backward);
+  return scan_load_row(scan, scan->plan->shared[e], true, row, n, v);
+}
+
 void scan_provide_inner(const Scan *scan, Place *place, const bool *needed, int level, LLVMValueRef n, int v) {
   const ScanPlan *plan = scan->plan;
   for (uint32_t e = 0; e < plan->kernel->expr_count; e++) {
@@ -106,6 +112,8 @@ void scan_provide_inner(const Scan *scan, Place *place, const bool *needed, int 
     if (!needed[e] || !scan_has_state(plan, e)) continue;
     if (level && scan_is_sweep(scan->phase) && plan->slab[e] != NO_CELLS)
       place_set_value(place, e, scan_load_cell(scan, plan->slab[e], n, v));
+    else if (level && scan->phase == SCAN_SECOND_SWEEP && plan->shared[e] != NO_CELLS)
+      place_set_value(place, e, load_shared(scan, e, place, n, v));
     else if (is_found(scan, expr, level))
       place_set_value(place, e, load_found(scan, expr, place, level, n, v));
   }

@@ -1,5 +1,7 @@
 #include "scan_plan.h"
 
+#include "ir/cost.h"
+
 #include <string.h>
 
 static int larger(int a, int b) { return a > b ? a : b; }
@@ -145,12 +147,12 @@ void scan_mark_loop(const ScanPlan *plan, int phase, int level, bool *out_needed
   scan_mark_roots(plan, phase, level, true, out_needed);
   for (uint32_t e = kernel->expr_count; e-- > 0;) {
     if (!scan_has_state(plan, e)) out_needed[e] = false;
-    /* What is the same at every step is loaded, not made, in a sweep. */
-    if (!out_needed[e] || (scan_is_sweep(phase) && plan->slab[e] != NO_CELLS)) continue;
+    if (!out_needed[e] || scan_is_kept(plan, phase, e)) continue;
     for (uint32_t k = 0; k < expr_argument_count(&kernel->expr[e]); k++) out_needed[kernel->expr[e].arg[k]] = true;
   }
 }
 
+/* Down to what a slab is made of, but not further than what the first sweep shares. */
 static void set_needed(ScanPlan *plan, int p, Arena *arena) {
   const Kernel *kernel = plan->kernel;
   bool *needed = plan->phase[p].needed = ARENA_ARRAY(arena, bool, kernel->expr_count);
@@ -161,9 +163,11 @@ static void set_needed(ScanPlan *plan, int p, Arena *arena) {
   for (uint32_t r = 0; r < kernel->recurrence_count; r++)
     if (plan->recurrence[r].phase == p && kernel->recurrence[r].initial != EXPR_NO_INITIAL)
       needed[kernel->recurrence[r].initial] = true;
-  for (uint32_t e = kernel->expr_count; e-- > 0;)
-    for (uint32_t k = 0; needed[e] && k < expr_argument_count(&kernel->expr[e]); k++)
+  for (uint32_t e = kernel->expr_count; e-- > 0;) {
+    bool found = p == SCAN_SECOND_SWEEP && plan->shared[e] != NO_CELLS;
+    for (uint32_t k = 0; needed[e] && !found && k < expr_argument_count(&kernel->expr[e]); k++)
       needed[kernel->expr[e].arg[k]] = true;
+  }
 }
 
 /* --- what is kept -------------------------------------------------------------------------------------------- */
@@ -179,6 +183,25 @@ static int64_t constant_steps(const ScanPlan *plan) {
   Dim extent = plan->kernel->axis[plan->time_axis].extent;
   if (!dim_is_constant(extent)) guard_bug("scan: states of all steps are kept, but their number is not known");
   return extent.factor;
+}
+
+/* Elementary functions that both sweeps need are made once where their rows stay in the cache. */
+static void share_rows(ScanPlan *plan, Arena *arena) {
+  const int64_t most_bytes = 256 << 10;
+  const Kernel *kernel = plan->kernel;
+  const ScanPhase *first = &plan->phase[SCAN_FIRST_SWEEP], *second = &plan->phase[SCAN_SECOND_SWEEP];
+  Dim extent = kernel->axis[plan->time_axis].extent;
+  if (!first->used || !second->used || !dim_is_constant(extent)) return;
+  int64_t cells = extent.factor * plan->states, bytes = 0;
+  for (uint32_t e = 0; e < kernel->expr_count; e++) {
+    const Expr *expr = &kernel->expr[e];
+    bool costly = expr->kind == EXPR_OP && op_is_transcendental(expr->op);
+    if (!costly || !scan_has_state(plan, e) || !scan_has_time(plan, e) || !first->needed[e] || !second->needed[e])
+      continue;
+    bytes += cells * (int64_t)(SCAN_TILE * sizeof(float));
+    if (bytes <= most_bytes) plan->shared[e] = keep(plan, cells);
+  }
+  set_needed(plan, SCAN_SECOND_SWEEP, arena);
 }
 
 /* Whether expression `e` is read in a loop of `phase` after loop `level`. */
@@ -232,6 +255,9 @@ static void keep_reduction(ScanPlan *plan, uint32_t q) {
   int64_t count = reduction->has_state ? plan->states : 1;
   reduction->cells = cells ? keep(plan, count) : NO_CELLS;
   reduction->rows = rows ? keep(plan, count * constant_steps(plan)) : NO_CELLS;
+  bool lanes_alone = reduction->over_lane && !reduction->over_state && !reduction->over_time;
+  int64_t padded = (plan->states + plan->lanes - 1) / plan->lanes * plan->lanes;
+  reduction->lane_cells = lanes_alone && reduction->has_state ? keep(plan, padded) : NO_CELLS;
 }
 
 /* What a loop can just as well repeat. A load of whole vectors is not: a tile's rows are as far apart as there are
@@ -245,7 +271,6 @@ static bool is_plain(const ScanPlan *plan, const Expr *expr) {
 static void keep_slabs(ScanPlan *plan, Arena *arena) {
   const Kernel *kernel = plan->kernel;
   bool *wanted = ARENA_ARRAY(arena, bool, kernel->expr_count);
-  for (uint32_t e = 0; e < kernel->expr_count; e++) plan->slab[e] = NO_CELLS;
   for (int p = 1; p < SCAN_PHASES; p += 2) {
     if (!plan->phase[p].used) continue;
     for (int level = 1; level <= plan->phase[p].last_level; level++) scan_mark_roots(plan, p, level, true, wanted);
@@ -322,6 +347,8 @@ void scan_plan(const Kernel *kernel, const Target *target, int lanes, Arena *are
   out->store_phase = ARENA_ARRAY(arena, int, kernel->store_count);
   out->store_level = ARENA_ARRAY(arena, int, kernel->store_count);
   out->slab = ARENA_ARRAY(arena, int64_t, kernel->expr_count);
+  out->shared = ARENA_ARRAY(arena, int64_t, kernel->expr_count);
+  for (uint32_t e = 0; e < kernel->expr_count; e++) out->slab[e] = out->shared[e] = NO_CELLS;
   out->fused = ARENA_ARRAY(arena, bool, kernel->expr_count);
   for (uint32_t r = 0; r < kernel->recurrence_count; r++)
     out->recurrence[r].has_state = recurrence_axes(kernel, &kernel->recurrence[r]) & scan_bit(out->state_axis);
@@ -330,6 +357,7 @@ void scan_plan(const Kernel *kernel, const Target *target, int lanes, Arena *are
     set_levels(out, p, arena);
     set_needed(out, p, arena);
   }
+  share_rows(out, arena);
   keep_slabs(out, arena);
   for (uint32_t r = 0; r < kernel->recurrence_count; r++) keep_recurrence(out, r, arena);
   for (uint32_t q = 0; q < kernel->reduction_count; q++) keep_reduction(out, q);

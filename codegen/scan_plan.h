@@ -16,7 +16,7 @@
 
 #include "emit.h"
 
-enum { SCAN_PHASES = 5 };
+enum { SCAN_FIRST_SWEEP = 1, SCAN_SECOND_SWEEP = 3, SCAN_PHASES = 5 };
 #define NO_CELLS (-1) /* an offset in scratch, in floats: not kept */
 
 typedef struct ScanRecurrence {
@@ -36,6 +36,7 @@ typedef struct ScanReduction {
   bool in_loop;             /* its terms are made in a loop over STATE */
   int64_t cells;            /* the sum over TIME so far, or the value of the last step */
   int64_t rows;             /* the value at each t */
+  int64_t lane_cells;       /* sums over LANE alone, one for each state: the vectors that are yet to be summed */
 } ScanReduction;
 
 typedef struct ScanPhase {
@@ -56,8 +57,9 @@ typedef struct ScanPlan {
   ScanRecurrence *recurrence;
   ScanReduction *reduction;
   int *store_phase, *store_level;
-  int64_t *slab; /* by expression: cells for each n of what is the same at every step, else NO_CELLS */
-  bool *fused;   /* by expression: a product that exists only as a multiply-add of the sum that takes it */
+  int64_t *slab;   /* by expression: cells for each n of what is the same at every step, else NO_CELLS */
+  int64_t *shared; /* by expression: rows of what the first sweep makes and the second one needs, else NO_CELLS */
+  bool *fused;     /* by expression: a product that exists only as a multiply-add of the sum that takes it */
   KernelWork work;
 } ScanPlan;
 
@@ -73,6 +75,11 @@ static inline bool scan_has_time(const ScanPlan *plan, uint32_t expr) {
 static inline bool scan_is_sweep(int phase) { return phase & 1; }
 static inline bool scan_store_in_loop(const ScanPlan *plan, uint32_t store) {
   return (access_axes(&plan->kernel->store[store].access) & scan_bit(plan->state_axis)) != 0;
+}
+/* Whether a loop over STATE of `phase` loads the expression instead of making it. */
+static inline bool scan_is_kept(const ScanPlan *plan, int phase, uint32_t expr) {
+  return (scan_is_sweep(phase) && plan->slab[expr] != NO_CELLS) ||
+         (phase == SCAN_SECOND_SWEEP && plan->shared[expr] != NO_CELLS);
 }
 static inline uint32_t expr_argument_count(const Expr *expr) {
   return expr->kind == EXPR_OP ? op_info(expr->op)->operands_min : 0;
