@@ -21,7 +21,8 @@ static uint32_t errors_of(const char *before, const char *line, int count, const
   FrontendFile *file = frontend_parse(arena, diagnostics, "test.simba", text.data, text.length);
   if (file) frontend_elaborate(file, arena, diagnostics, &(FrontendOptions){0});
   diagnostics_render(diagnostics, DIAGNOSTIC_TEST, false, &report);
-  ck_assert_msg(strstr(report.data, expected) != NULL, "no '%s' in: %.1000s", expected, report.data);
+  const char *said = report.data ? report.data : "";
+  ck_assert_msg(strstr(said, expected) != NULL, "no '%s' in: %.1000s", expected, said);
   return diagnostics_error_count(diagnostics);
 }
 
