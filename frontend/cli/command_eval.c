@@ -60,7 +60,7 @@ static error_t parse_eval(int key, char *argument, struct argp_state *state) {
       return 0;
     case KEY_SPLIT:
       for (int split = 0; split < SPLIT_COUNT; split++) {
-        if (strcmp(argument, series_split_name((SeriesSplit)split))) continue;
+        if (strcmp(argument, series_split_name((SeriesSplit)split)) != 0) continue;
         options->split = (SeriesSplit)split;
         return 0;
       }

@@ -50,7 +50,7 @@ static error_t parse_run(int key, char *argument, struct argp_state *state) {
       options->run.gradients = true;
       return 0;
     case KEY_MODE:
-      if (strcmp(argument, "infer") && strcmp(argument, "train")) {
+      if (strcmp(argument, "infer") != 0 && strcmp(argument, "train") != 0) {
         argp_error(state, "--mode is infer or train, not '%s'", argument);
       }
       options->run.training = !strcmp(argument, "train");

@@ -51,7 +51,7 @@ int main(int argc, char **argv) {
     return EXIT_DONE;
   }
   for (size_t k = 0; k < COMMAND_COUNT; k++) {
-    if (strcmp(argv[1], commands[k].name)) continue;
+    if (strcmp(argv[1], commands[k].name) != 0) continue;
     char title[32];
     snprintf(title, sizeof title, "simbac %s", commands[k].name);
     argv[1] = title;

@@ -92,13 +92,13 @@ static error_t parse_common(int key, char *argument, struct argp_state *state) {
       common->explain = options->explain = true;
       return 0;
     case KEY_KERNELS:
-      if (strcmp(argument, "own") && strcmp(argument, "library")) {
+      if (strcmp(argument, "own") != 0 && strcmp(argument, "library") != 0) {
         argp_error(state, "--kernels is own or library, not '%s'", argument);
       }
       options->library_kernels = !strcmp(argument, "library");
       return 0;
     case KEY_DIAGNOSTICS:
-      if (strcmp(argument, "human") && strcmp(argument, "json")) {
+      if (strcmp(argument, "human") != 0 && strcmp(argument, "json") != 0) {
         argp_error(state, "--diagnostics is human or json, not '%s'", argument);
       }
       common->style = strcmp(argument, "json") ? DIAGNOSTIC_HUMAN : DIAGNOSTIC_JSON;

@@ -248,7 +248,8 @@ static cairo_status_t draw_to(FILE *file, bool svg, const Chart *charts, size_t 
   cairo_set_source_rgb(cairo, 1, 1, 1);
   cairo_paint(cairo);
   for (size_t k = 0; k < count; k++) {
-    double left = width * (double)(k % columns), top = height * (double)(k / columns);
+    size_t column = k % columns, row = k / columns;
+    double left = width * (double)column, top = height * (double)row;
     draw_chart(cairo, &charts[k], (Box){left, top, left + width, top + height});
   }
   cairo_status_t status = cairo_status(cairo);

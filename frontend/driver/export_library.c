@@ -19,7 +19,7 @@ static simba_status output_form(const ExportOptions *options, OutputForm *out_fo
   size_t length = strlen(options->output);
   for (int k = 0; k < 3; k++) {
     size_t suffix = strlen(suffixes[k]);
-    if (length <= suffix || strcmp(options->output + length - suffix, suffixes[k])) continue;
+    if (length <= suffix || strcmp(options->output + length - suffix, suffixes[k]) != 0) continue;
     *out_form = (OutputForm)k;
     if (*out_form != FORM_SHARED || !options->triple) return SIMBA_OK;
     return error_set(error, SIMBA_INVALID_ARGUMENT,

@@ -108,7 +108,7 @@ static simba_status build_evaluation(simba_trainer *trainer, simba_error *error)
   simba_status status = model_bind_step(model, &request, &model->evaluate_step, &trainer->evaluate, error);
   if (status != SIMBA_OK) return status;
   trainer->metric_count = count_metrics(trainer->evaluate->step->program);
-  trainer->scalars = memory_allocate_aligned(2 * (trainer->metric_count + 1), sizeof(float));
+  trainer->scalars = memory_allocate_aligned(2 * ((size_t)trainer->metric_count + 1), sizeof(float));
   if (!trainer->scalars) return error_set_memory(error, "metrics");
   bind_evaluation_outputs(trainer);
   return SIMBA_OK;

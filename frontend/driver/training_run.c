@@ -374,7 +374,7 @@ typedef struct Curves {
 static void add_point(void *context, const MetricLine *line) {
   Curves *curves = context;
   int k = !strcmp(line->split, "val");
-  if (curves->failed || line->count < 1 || strcmp(line->value[0].name, "loss")) return;
+  if (curves->failed || line->count < 1 || strcmp(line->value[0].name, "loss") != 0) return;
   if (curves->count[k] == curves->capacity[k]) {
     size_t capacity = curves->capacity[k] ? 2 * curves->capacity[k] : 256;
     double *x = realloc(curves->x[k], capacity * sizeof *x), *y = realloc(curves->y[k], capacity * sizeof *y);
