@@ -323,7 +323,7 @@ static const char *compile_phase(const Compiler *compiler, const CodegenTimes *t
                       times->kernels, times->library, times->fallback);
 }
 
-simba_status compiler_step(Compiler *compiler, const Program *program, CompiledStep **out_step, simba_error *error) {
+static simba_status make_step(Compiler *compiler, const Program *program, CompiledStep **out_step, simba_error *error) {
   double start = clock_seconds();
   const CodegenApi *api;
   simba_status status = codegen_library(&api, error);
@@ -352,6 +352,14 @@ simba_status compiler_step(Compiler *compiler, const Program *program, CompiledS
   compiler->step[compiler->step_count++] = step;
   *out_step = step;
   return SIMBA_OK;
+}
+
+simba_status compiler_step(Compiler *compiler, const Program *program, CompiledStep **out_step, simba_error *error) {
+  Guard guard;
+  if (!guard_enter(&guard)) return unwound(&guard, error);
+  simba_status status = make_step(compiler, program, out_step, error);
+  guard_leave(&guard);
+  return status;
 }
 
 simba_status syntax_dump(const char *path, Arena *arena, Diagnostics *diagnostics, bool dot, Text *out,
