@@ -1,6 +1,7 @@
 #include "options.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +57,8 @@ int main(int argc, char **argv) {
     snprintf(title, sizeof title, "simbac %s", commands[k].name);
     argv[1] = title;
     int code = commands[k].run(argc - 1, argv + 1);
-    if (fflush(stdout) != 0 && code == EXIT_DONE) {
+    bool lost = ferror(stdout) != 0; /* of an earlier write, which fflush does not tell of */
+    if ((fflush(stdout) != 0 || lost) && code == EXIT_DONE) {
       perror("simbac: writing to standard output");
       code = EXIT_RUN_FAILED;
     }

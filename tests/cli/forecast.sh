@@ -30,3 +30,8 @@ expect 1 "$SIMBAC" eval silent.simba --data series.csv --weights run/weights.saf
 says "the model 'm' has no loss"
 expect 1 "$SIMBAC" train other.simba --data series.csv --out run --resume
 says "model"
+
+# What does not fit on the disk is said, of long results too.
+code=0
+"$SIMBAC" check many.simba >/dev/full 2>err || code=$?
+[ "$code" = 3 ] || fail "a full disk gives exit code $code"
