@@ -124,10 +124,12 @@ static void store_field(Export *x, LLVMValueRef call, unsigned field, LLVMValueR
   LLVMBuildStore(x->e.builder, value, LLVMBuildStructGEP2(x->e.builder, x->e.session->call_struct, call, field, ""));
 }
 
-/* Bytes of the arena proper for the batch; scratch lies behind it. */
+/* Bytes of the arena proper for the batch, up to where scratch begins behind it. */
 static LLVMValueRef emit_arena_size(Export *x, LLVMValueRef batch) {
   for (int s = 0; s < SYMBOL_MAX; s++) x->e.symbol[s] = batch;
-  return emit_linear(&x->e, &x->program->arena_bytes);
+  LLVMValueRef bytes = emit_linear(&x->e, &x->program->arena_bytes);
+  bytes = LLVMBuildAdd(x->e.builder, bytes, emit_i64(&x->e, EXPORT_ALIGNMENT - 1), "");
+  return LLVMBuildAnd(x->e.builder, bytes, emit_i64(&x->e, -EXPORT_ALIGNMENT), "");
 }
 
 static void emit_arena_bytes(Export *x) {

@@ -4,9 +4,11 @@
 
 enum { ALIGNMENT = 64, PAGE = 4096 };
 
+static int64_t align_up(int64_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
+
 /* Bytes laid out: of the whole where the count is constant, else for each unit of the symbol. */
 static int64_t laid_out_bytes(Dim count) {
-  int64_t bytes = (count.factor * (int64_t)sizeof(float) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  int64_t bytes = align_up(count.factor * (int64_t)sizeof(float));
   return bytes > 0 && bytes % PAGE == 0 ? bytes + ALIGNMENT : bytes;
 }
 
@@ -45,6 +47,7 @@ static int64_t best_gap(const Interval *occupied, uint32_t count, int64_t bytes)
   return best >= 0 ? best : at;
 }
 
+/* Places the buffers of a region; where the last byte of the last one ends. */
 static int64_t plan_region(Lifetime *lifetimes, uint32_t count, int32_t symbol, Arena *scratch) {
   Order *order = ARENA_ARRAY(scratch, Order, count + 1);
   uint32_t members = 0;
@@ -64,13 +67,21 @@ static int64_t plan_region(Lifetime *lifetimes, uint32_t count, int32_t symbol, 
     }
     qsort(occupied, overlapping, sizeof *occupied, compare_interval);
     placed->offset = (Dim){best_gap(occupied, overlapping, order[k].bytes), symbol};
-    if (placed->offset.factor + order[k].bytes > peak) peak = placed->offset.factor + order[k].bytes;
+    int64_t end = placed->offset.factor + placed->count.factor * (int64_t)sizeof(float);
+    if (end > peak) peak = end;
   }
   return peak;
 }
 
 Linear memory_plan(Lifetime *lifetimes, uint32_t count, Arena *scratch) {
   Linear bytes = {.constant = plan_region(lifetimes, count, SYMBOL_NONE, scratch)};
-  for (int32_t s = 1; s <= SYMBOL_MAX; s++) bytes.per_symbol[s - 1] = plan_region(lifetimes, count, s, scratch);
+  int64_t *behind = &bytes.constant; /* the region that nothing lies behind yet */
+  for (int32_t s = 1; s <= SYMBOL_MAX; s++) {
+    int64_t peak = plan_region(lifetimes, count, s, scratch);
+    if (peak == 0) continue;
+    *behind = align_up(*behind);
+    behind = &bytes.per_symbol[s - 1];
+    *behind = peak;
+  }
   return bytes;
 }

@@ -16,7 +16,8 @@ typedef struct Lifetime {
   Dim offset;           /* result: bytes within the region of count's symbol */
 } Lifetime;
 
-/* Fills the offsets; the size of every region, which is the exact peak of its own buffers. */
+/* Fills the offsets; the size of every region, which is the exact peak of its own buffers: where the last of them ends,
+ * and the next multiple of 64 where a region follows. So the last byte of the plan is the last byte of a buffer. */
 Linear memory_plan(Lifetime *lifetimes, uint32_t count, Arena *scratch);
 
 #endif
