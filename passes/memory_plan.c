@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { ALIGNMENT = 64, PAGE = 4096 };
+enum { ALIGNMENT = 64, PAGE = 4096, SYMBOL_BATCH = 1 };
 
 static int64_t align_up(int64_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
@@ -12,16 +12,44 @@ static int64_t laid_out_bytes(Dim count) {
   return bytes > 0 && bytes % PAGE == 0 ? bytes + ALIGNMENT : bytes;
 }
 
-typedef struct Order {
-  int64_t bytes;
-  uint32_t index;
-} Order;
+typedef struct Item {
+  Lifetime *lifetime;
+  int64_t bytes, offset; /* laid out; of the trial that is running */
+  uint32_t length;       /* launches that it is alive in */
+} Item;
 
-static int compare_order(const void *a, const void *b) {
-  const Order *x = a, *y = b;
+/* The order in which buffers are placed decides how well they fit, and no order is the best for all. */
+typedef int Compare(const void *a, const void *b);
+
+static int compare_place(const Item *a, const Item *b) { return a->lifetime < b->lifetime ? -1 : 1; }
+
+static int larger_first(const void *a, const void *b) {
+  const Item *x = a, *y = b;
   if (x->bytes != y->bytes) return x->bytes > y->bytes ? -1 : 1;
-  return x->index < y->index ? -1 : x->index > y->index;
+  return compare_place(x, y);
 }
+
+static int longer_first(const void *a, const void *b) {
+  const Item *x = a, *y = b;
+  if (x->length != y->length) return x->length > y->length ? -1 : 1;
+  return larger_first(a, b);
+}
+
+static int area_first(const void *a, const void *b) {
+  const Item *x = a, *y = b;
+  double left = (double)x->bytes * x->length, right = (double)y->bytes * y->length;
+  if (left < right || left > right) return left > right ? -1 : 1;
+  return larger_first(a, b);
+}
+
+static int earlier_first(const void *a, const void *b) {
+  const Item *x = a, *y = b;
+  if (x->lifetime->first != y->lifetime->first) return x->lifetime->first < y->lifetime->first ? -1 : 1;
+  return larger_first(a, b);
+}
+
+static Compare *const orders[] = {larger_first, area_first, longer_first, earlier_first};
+enum { ORDERS = sizeof orders / sizeof *orders };
 
 typedef struct Interval {
   int64_t start, end;
@@ -47,41 +75,98 @@ static int64_t best_gap(const Interval *occupied, uint32_t count, int64_t bytes)
   return best >= 0 ? best : at;
 }
 
-/* Places the buffers of a region; where the last byte of the last one ends. */
-static int64_t plan_region(Lifetime *lifetimes, uint32_t count, int32_t symbol, Arena *scratch) {
-  Order *order = ARENA_ARRAY(scratch, Order, count + 1);
-  uint32_t members = 0;
+static bool together(const Lifetime *a, const Lifetime *b) { return a->first <= b->last && b->first <= a->last; }
+
+/* Where the last byte of an item ends. */
+static int64_t end_of(const Item *item) { return item->offset + item->lifetime->count.factor * (int64_t)sizeof(float); }
+
+/* The offset of an item among `count` ones that have theirs. */
+static void place(Item *item, const Item *placed, uint32_t count, Interval *occupied) {
+  uint32_t overlapping = 0;
   for (uint32_t k = 0; k < count; k++) {
-    if (lifetimes[k].count.symbol == symbol) order[members++] = (Order){laid_out_bytes(lifetimes[k].count), k};
+    if (!together(placed[k].lifetime, item->lifetime)) continue;
+    occupied[overlapping++] = (Interval){placed[k].offset, placed[k].offset + placed[k].bytes};
   }
-  qsort(order, members, sizeof *order, compare_order);
-  Interval *occupied = ARENA_ARRAY(scratch, Interval, members + 1);
+  qsort(occupied, overlapping, sizeof *occupied, compare_interval);
+  item->offset = best_gap(occupied, overlapping, item->bytes);
+}
+
+typedef struct Region {
+  Item *item;
+  uint32_t count;
+  int64_t peak; /* where the last byte of the last item ends */
+} Region;
+
+static int64_t place_all(Region *region, Compare *order, Interval *occupied) {
   int64_t peak = 0;
-  for (uint32_t k = 0; k < members; k++) {
-    Lifetime *placed = &lifetimes[order[k].index];
-    uint32_t overlapping = 0;
-    for (uint32_t other = 0; other < k; other++) {
-      const Lifetime *earlier = &lifetimes[order[other].index];
-      if (earlier->first > placed->last || earlier->last < placed->first) continue;
-      occupied[overlapping++] = (Interval){earlier->offset.factor, earlier->offset.factor + order[other].bytes};
-    }
-    qsort(occupied, overlapping, sizeof *occupied, compare_interval);
-    placed->offset = (Dim){best_gap(occupied, overlapping, order[k].bytes), symbol};
-    int64_t end = placed->offset.factor + placed->count.factor * (int64_t)sizeof(float);
-    if (end > peak) peak = end;
+  qsort(region->item, region->count, sizeof *region->item, order);
+  for (uint32_t k = 0; k < region->count; k++) {
+    place(&region->item[k], region->item, k, occupied);
+    if (end_of(&region->item[k]) > peak) peak = end_of(&region->item[k]);
   }
   return peak;
 }
 
-Linear memory_plan(Lifetime *lifetimes, uint32_t count, Arena *scratch) {
-  Linear bytes = {.constant = plan_region(lifetimes, count, SYMBOL_NONE, scratch)};
-  int64_t *behind = &bytes.constant; /* the region that nothing lies behind yet */
-  for (int32_t s = 1; s <= SYMBOL_MAX; s++) {
-    int64_t peak = plan_region(lifetimes, count, s, scratch);
-    if (peak == 0) continue;
-    *behind = align_up(*behind);
-    behind = &bytes.per_symbol[s - 1];
-    *behind = peak;
+/* In the order that gives the smallest peak, the first of equals. */
+static void plan_region(Region *region, Interval *occupied) {
+  int best = 0;
+  for (int k = 0; k < ORDERS; k++) {
+    int64_t peak = place_all(region, orders[k], occupied);
+    if (k > 0 && peak >= region->peak) continue;
+    region->peak = peak;
+    best = k;
   }
+  place_all(region, orders[best], occupied);
+}
+
+/* A buffer of constant size fits a gap in the region of the batch whose size is that for each unit, since a batch is at
+ * least 1. Those that find one leave the constant region. */
+static void fill_gaps(Region *constant, Region *growing, Interval *occupied) {
+  uint32_t kept = 0;
+  qsort(constant->item, constant->count, sizeof *constant->item, larger_first);
+  for (uint32_t k = 0; k < constant->count; k++) {
+    Item item = constant->item[k];
+    place(&item, growing->item, growing->count, occupied);
+    if (end_of(&item) <= growing->peak)
+      growing->item[growing->count++] = item;
+    else
+      constant->item[kept++] = item;
+  }
+  constant->count = kept;
+}
+
+static Region region_create(Lifetime *lifetimes, uint32_t count, int32_t symbol, Arena *scratch) {
+  Region region = {.item = ARENA_ARRAY(scratch, Item, count + 1)};
+  for (uint32_t k = 0; k < count; k++) {
+    Lifetime *lifetime = &lifetimes[k];
+    if (lifetime->count.symbol != symbol) continue;
+    region.item[region.count++] = (Item){
+        .lifetime = lifetime, .bytes = laid_out_bytes(lifetime->count), .length = lifetime->last - lifetime->first + 1};
+  }
+  return region;
+}
+
+static void write_offsets(const Region *region, int32_t symbol) {
+  for (uint32_t k = 0; k < region->count; k++) region->item[k].lifetime->offset = (Dim){region->item[k].offset, symbol};
+}
+
+Linear memory_plan(Lifetime *lifetimes, uint32_t count, Arena *scratch) {
+  Interval *occupied = ARENA_ARRAY(scratch, Interval, count + 1);
+  Region constant = region_create(lifetimes, count, SYMBOL_NONE, scratch);
+  Linear bytes = {0};
+  int64_t *last = &bytes.constant; /* the region that nothing lies behind: it ends with its last buffer */
+  for (int32_t s = 1; s <= SYMBOL_MAX; s++) {
+    Region growing = region_create(lifetimes, count, s, scratch);
+    if (growing.count == 0) continue;
+    plan_region(&growing, occupied);
+    if (s == SYMBOL_BATCH) fill_gaps(&constant, &growing, occupied);
+    write_offsets(&growing, s);
+    if (last != &bytes.constant) *last = align_up(*last);
+    last = &bytes.per_symbol[s - 1];
+    *last = growing.peak;
+  }
+  plan_region(&constant, occupied);
+  write_offsets(&constant, SYMBOL_NONE);
+  bytes.constant = last == &bytes.constant ? constant.peak : align_up(constant.peak);
   return bytes;
 }

@@ -1,10 +1,11 @@
 /* Where buffers lie: offsets for things that are alive between two launches, in regions by symbol (program.h), so that
  * two that are alive at once never overlap, for any value of the symbols.
  *
- * Larger ones are placed first, each in the smallest gap that holds it between those that are alive with it, else
- * behind them all: best fit by size. Offsets are multiples of 64 bytes. A buffer whose size is a multiple of 4096 is
- * laid out 64 bytes larger, so that a row of equal big ones does not start at equal page offsets and fight for the same
- * sets of a cache. */
+ * Each is placed in the smallest gap that holds it between those that are alive with it, else behind them all. The
+ * order in which they are placed is the best of four: by size, by size times lifetime, by lifetime, by first launch. A
+ * buffer of constant size goes into a gap of the batch's region (symbol 1) where one holds it even for a batch of 1.
+ * Offsets are multiples of 64 bytes. A buffer whose size is a multiple of 4096 is laid out 64 bytes larger, so that a
+ * row of equal big ones does not start at equal page offsets and fight for the same sets of a cache. */
 #ifndef SIMBAC_PASSES_MEMORY_PLAN_H
 #define SIMBAC_PASSES_MEMORY_PLAN_H
 

@@ -141,6 +141,17 @@ static uint32_t intern_kernel(Build *build, Kernel *kernel, uint64_t *hashes) {
   return program->kernel_count++;
 }
 
+/* By step: the last node that it computes, so that a producer ranks before its readers wherever the graph says so. */
+static NodeId *graph_order(const Build *build, const Lowered *lowered) {
+  const Clusters *clusters = build->clusters;
+  NodeId *rank = ARENA_ARRAY(build->scratch, NodeId, lowered->step_count + 1);
+  for (uint32_t s = 0; s < lowered->step_count; s++) {
+    uint32_t cluster = clusters->of[lowered->step[s].node];
+    rank[s] = clusters->member[clusters->member_first[cluster + 1] - 1];
+  }
+  return rank;
+}
+
 static void make_launches(Build *build) {
   const Lowered *lowered = build->lowered;
   Program *program = build->program;
@@ -148,8 +159,9 @@ static void make_launches(Build *build) {
   for (ValueId v = 1; v <= lowered->value_count; v++) {
     resident[v] = program->buffer[build->buffer_of[v]].kind != BUFFER_ARENA;
   }
-  uint32_t *order = schedule_steps(lowered->step, lowered->step_count, lowered->value, lowered->value_count, resident,
-                                   build->scratch);
+  ScheduleInput input = {lowered->step, lowered->step_count,         lowered->value, lowered->value_count,
+                         resident,      graph_order(build, lowered), TYPICAL_EXTENT};
+  uint32_t *order = schedule_steps(&input, build->scratch);
   uint64_t *hashes = ARENA_ARRAY(build->scratch, uint64_t, lowered->step_count + 1);
   program->kernel = ARENA_ARRAY(build->arena, Kernel *, lowered->step_count + 1);
   program->prepare = ARENA_ARRAY(build->arena, Launch, lowered->step_count + 1);

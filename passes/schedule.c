@@ -2,87 +2,236 @@
 
 #include "ir/guard.h"
 
-/* What a dynamic extent is taken to be when sizes are weighed against each other. */
-enum { TYPICAL_EXTENT = 32 };
+#include <string.h>
+
+enum { REGIONS = SYMBOL_MAX + 1, ROUNDS = 4 };
 
 typedef struct Schedule {
-  const Step *steps;
-  uint32_t step_count;
-  const bool *resident;
-  int64_t *size;     /* by value */
-  uint32_t *writers; /* by value: steps that write it and have not run */
-  uint32_t *readers; /* by value: steps that read it and have not run */
-  bool *allocated;   /* by value */
-  bool *done;        /* by step */
+  const ScheduleInput *in;
+  int64_t *size;            /* by value; 0 for residents */
+  uint32_t *writers;        /* by value: steps that write it and have not run */
+  uint32_t *readers;        /* by value: steps that read it and have not run */
+  bool *allocated, *done;   /* by value; by step */
+  uint32_t *order, *trial;  /* steps */
+  uint32_t *first, *last;   /* by value: positions in an order */
+  int64_t *change[REGIONS]; /* by position: bytes that come alive there, less those that died before */
+  bool used[REGIONS];
 } Schedule;
 
-static bool is_ready(const Schedule *schedule, const Step *step) {
+static const Step *step_of(const Schedule *s, uint32_t number) { return &s->in->step[number]; }
+
+/* ---- Lists of steps that could run ---- */
+
+static void count_uses(Schedule *s) {
+  memset(s->writers, 0, (s->in->value_count + 1) * sizeof *s->writers);
+  memset(s->readers, 0, (s->in->value_count + 1) * sizeof *s->readers);
+  memset(s->allocated, 0, (s->in->value_count + 1) * sizeof *s->allocated);
+  memset(s->done, 0, s->in->step_count * sizeof *s->done);
+  for (uint32_t k = 0; k < s->in->step_count; k++) {
+    const Step *step = step_of(s, k);
+    for (uint32_t a = 0; a < step->kernel->argument_count; a++) {
+      uint32_t *uses = a < step->kernel->read_count ? s->readers : s->writers;
+      uses[step->argument[a]]++;
+    }
+  }
+}
+
+static bool is_ready(const Schedule *s, const Step *step) {
   for (uint32_t a = 0; a < step->kernel->read_count; a++) {
-    if (schedule->writers[step->argument[a]] > 0) return false;
+    if (s->writers[step->argument[a]] > 0) return false;
   }
   return true;
 }
 
 /* Bytes that running the step would free, less those it would take. */
-static int64_t gain(const Schedule *schedule, const Step *step) {
+static int64_t gain(const Schedule *s, uint32_t number) {
+  const Step *step = step_of(s, number);
   int64_t bytes = 0;
   for (uint32_t a = 0; a < step->kernel->argument_count; a++) {
     ValueId value = step->argument[a];
-    if (schedule->resident[value]) continue;
     if (a < step->kernel->read_count) {
-      if (schedule->readers[value] == 1) bytes += schedule->size[value];
-    } else if (!schedule->allocated[value]) {
-      bytes -= schedule->size[value];
+      if (s->readers[value] == 1) bytes += s->size[value];
+    } else if (!s->allocated[value]) {
+      bytes -= s->size[value];
     }
   }
   return bytes;
 }
 
-static void run(Schedule *schedule, uint32_t number) {
-  const Step *step = &schedule->steps[number];
-  schedule->done[number] = true;
+static int64_t earliness(const Schedule *s, uint32_t number) { return -(int64_t)s->in->rank[number]; }
+
+static void run(Schedule *s, uint32_t number) {
+  const Step *step = step_of(s, number);
+  s->done[number] = true;
   for (uint32_t a = 0; a < step->kernel->argument_count; a++) {
     ValueId value = step->argument[a];
     if (a < step->kernel->read_count) {
-      schedule->readers[value]--;
+      s->readers[value]--;
     } else {
-      schedule->writers[value]--;
-      schedule->allocated[value] = true;
+      s->writers[value]--;
+      s->allocated[value] = true;
     }
   }
 }
 
-static int64_t typical_size(Dim count) { return dim_is_constant(count) ? count.factor : count.factor * TYPICAL_EXTENT; }
-
-uint32_t *schedule_steps(const Step *steps, uint32_t step_count, const LoweredValue *values, uint32_t value_count,
-                         const bool *resident, Arena *arena) {
-  Schedule schedule = {.steps = steps, .step_count = step_count, .resident = resident};
-  schedule.size = ARENA_ARRAY(arena, int64_t, value_count + 1);
-  schedule.writers = ARENA_ARRAY(arena, uint32_t, value_count + 1);
-  schedule.readers = ARENA_ARRAY(arena, uint32_t, value_count + 1);
-  schedule.allocated = ARENA_ARRAY(arena, bool, value_count + 1);
-  schedule.done = ARENA_ARRAY(arena, bool, step_count + 1);
-  for (ValueId v = 1; v <= value_count; v++) schedule.size[v] = typical_size(values[v].count);
-  for (uint32_t s = 0; s < step_count; s++) {
-    for (uint32_t a = 0; a < steps[s].kernel->argument_count; a++) {
-      uint32_t *uses = a < steps[s].kernel->read_count ? schedule.readers : schedule.writers;
-      uses[steps[s].argument[a]]++;
+/* Always the ready step that scores most. */
+static void list_steps(Schedule *s, int64_t (*score)(const Schedule *s, uint32_t number), uint32_t *order) {
+  count_uses(s);
+  for (uint32_t at = 0; at < s->in->step_count; at++) {
+    uint32_t best = s->in->step_count;
+    int64_t best_score = 0;
+    for (uint32_t k = 0; k < s->in->step_count; k++) {
+      if (s->done[k] || !is_ready(s, step_of(s, k))) continue;
+      int64_t here = score(s, k);
+      if (best < s->in->step_count && here <= best_score) continue;
+      best = k;
+      best_score = here;
     }
-  }
-  uint32_t *order = ARENA_ARRAY(arena, uint32_t, step_count + 1);
-  for (uint32_t at = 0; at < step_count; at++) {
-    uint32_t best = step_count;
-    int64_t best_gain = 0;
-    for (uint32_t s = 0; s < step_count; s++) {
-      if (schedule.done[s] || !is_ready(&schedule, &steps[s])) continue;
-      int64_t here = gain(&schedule, &steps[s]);
-      if (best < step_count && here <= best_gain) continue;
-      best = s;
-      best_gain = here;
-    }
-    if (best == step_count) guard_bug("schedule: kernels wait for each other");
-    run(&schedule, best);
+    if (best == s->in->step_count) guard_bug("schedule: kernels wait for each other");
+    run(s, best);
     order[at] = best;
   }
-  return order;
+}
+
+/* ---- What an order costs ---- */
+
+typedef struct Load {
+  int64_t peak, sum; /* most bytes alive at once, by region; bytes alive summed over all steps */
+} Load;
+
+static bool is_better(Load a, Load b) { return a.peak != b.peak ? a.peak < b.peak : a.sum < b.sum; }
+
+static void find_lifetimes(Schedule *s, const uint32_t *order) {
+  for (ValueId v = 1; v <= s->in->value_count; v++) s->first[v] = UINT32_MAX;
+  for (uint32_t at = 0; at < s->in->step_count; at++) {
+    const Step *step = step_of(s, order[at]);
+    for (uint32_t a = 0; a < step->kernel->argument_count; a++) {
+      ValueId value = step->argument[a];
+      if (s->first[value] == UINT32_MAX) s->first[value] = at;
+      s->last[value] = at;
+    }
+  }
+}
+
+static Load load_of(Schedule *s, const uint32_t *order) {
+  uint32_t count = s->in->step_count;
+  find_lifetimes(s, order);
+  for (int r = 0; r < REGIONS; r++) {
+    if (s->used[r]) memset(s->change[r], 0, (count + 1) * sizeof *s->change[r]);
+  }
+  for (ValueId v = 1; v <= s->in->value_count; v++) {
+    if (s->size[v] == 0 || s->first[v] == UINT32_MAX) continue;
+    int64_t *change = s->change[s->in->value[v].count.symbol];
+    change[s->first[v]] += s->size[v];
+    change[s->last[v] + 1] -= s->size[v];
+  }
+  Load load = {0};
+  for (int r = 0; r < REGIONS; r++) {
+    int64_t alive = 0, peak = 0;
+    for (uint32_t at = 0; s->used[r] && at < count; at++) {
+      alive += s->change[r][at];
+      load.sum += alive;
+      if (alive > peak) peak = alive;
+    }
+    load.peak += peak;
+  }
+  return load;
+}
+
+/* ---- Better places for single steps ---- */
+
+static bool has_argument(const Step *step, uint32_t from, uint32_t to, ValueId value) {
+  for (uint32_t a = from; a < to; a++) {
+    if (step->argument[a] == value) return true;
+  }
+  return false;
+}
+
+/* Does `after` have to run after `before`? */
+static bool waits_for(const Step *after, const Step *before) {
+  const Kernel *kernel = before->kernel;
+  for (uint32_t a = kernel->read_count; a < kernel->argument_count; a++) {
+    if (has_argument(after, 0, after->kernel->read_count, before->argument[a])) return true;
+  }
+  return false;
+}
+
+/* The place of the step at `at` right before the first one that waits for it, or right behind the last one that it
+ * waits for. */
+static uint32_t furthest(const Schedule *s, uint32_t at, bool late) {
+  const Step *step = step_of(s, s->order[at]);
+  uint32_t to = at;
+  if (late) {
+    while (to + 1 < s->in->step_count && !waits_for(step_of(s, s->order[to + 1]), step)) to++;
+  } else {
+    while (to > 0 && !waits_for(step, step_of(s, s->order[to - 1]))) to--;
+  }
+  return to;
+}
+
+static void move_step(const Schedule *s, uint32_t from, uint32_t to) {
+  memcpy(s->trial, s->order, s->in->step_count * sizeof *s->trial);
+  uint32_t step = s->order[from];
+  if (from < to) memmove(&s->trial[from], &s->order[from + 1], (to - from) * sizeof *s->trial);
+  if (from > to) memmove(&s->trial[to + 1], &s->order[to], (from - to) * sizeof *s->trial);
+  s->trial[to] = step;
+}
+
+/* Tries all steps of `order`, which it changes; how good it is then. */
+static Load improve(Schedule *s, uint32_t *order) {
+  uint32_t count = s->in->step_count;
+  s->order = order;
+  Load load = load_of(s, order);
+  bool changed = true;
+  for (int round = 0; round < ROUNDS && changed; round++) {
+    changed = false;
+    for (uint32_t k = 0; k < 2 * count; k++) {
+      uint32_t at = k < count ? count - 1 - k : k - count; /* late from the end, early from the start */
+      uint32_t to = furthest(s, at, k < count);
+      if (to == at) continue;
+      move_step(s, at, to);
+      Load moved = load_of(s, s->trial);
+      if (!is_better(moved, load)) continue;
+      memcpy(order, s->trial, count * sizeof *order);
+      load = moved;
+      changed = true;
+    }
+  }
+  return load;
+}
+
+static void set_sizes(Schedule *s) {
+  for (ValueId v = 1; v <= s->in->value_count; v++) {
+    Dim count = s->in->value[v].count;
+    if (s->in->resident[v]) continue;
+    s->size[v] = dim_is_constant(count) ? count.factor : count.factor * s->in->extent;
+    s->used[count.symbol] = true;
+  }
+}
+
+static Schedule *schedule_create(const ScheduleInput *input, Arena *arena) {
+  Schedule *s = ARENA_NEW(arena, Schedule);
+  uint32_t values = input->value_count + 1, steps = input->step_count + 1;
+  s->in = input;
+  s->size = ARENA_ARRAY(arena, int64_t, values);
+  s->writers = ARENA_ARRAY(arena, uint32_t, values);
+  s->readers = ARENA_ARRAY(arena, uint32_t, values);
+  s->first = ARENA_ARRAY(arena, uint32_t, values);
+  s->last = ARENA_ARRAY(arena, uint32_t, values);
+  s->allocated = ARENA_ARRAY(arena, bool, values);
+  s->done = ARENA_ARRAY(arena, bool, steps);
+  s->trial = ARENA_ARRAY(arena, uint32_t, steps);
+  set_sizes(s);
+  for (int r = 0; r < REGIONS; r++) s->change[r] = s->used[r] ? ARENA_ARRAY(arena, int64_t, steps) : NULL;
+  return s;
+}
+
+uint32_t *schedule_steps(const ScheduleInput *input, Arena *arena) {
+  uint32_t *by_greed = ARENA_ARRAY(arena, uint32_t, input->step_count + 1);
+  uint32_t *by_rank = ARENA_ARRAY(arena, uint32_t, input->step_count + 1);
+  Schedule *s = schedule_create(input, arena);
+  list_steps(s, gain, by_greed);
+  list_steps(s, earliness, by_rank);
+  Load greed = improve(s, by_greed), rank = improve(s, by_rank);
+  return is_better(rank, greed) ? by_rank : by_greed;
 }

@@ -63,6 +63,36 @@ START_TEST(regions) {
 }
 END_TEST
 
+/* What does not grow with the batch lies where a batch of 1 leaves room for it. */
+START_TEST(constant_in_a_gap) {
+  Lifetime lifetimes[] = {
+      alive(dim_symbol(64, 1), 0, 1), /* 256 a unit at 0 */
+      alive(dim_symbol(64, 1), 1, 2), /* 256 a unit behind it */
+      alive(dim_constant(64), 2, 3),  /* 256 at 0 of the same region: the first one is dead */
+      alive(dim_constant(16), 1, 3),  /* 64 that are alive with both: in the constant region */
+  };
+  Linear bytes = memory_plan(lifetimes, 4, arena);
+  ck_assert(dim_equal(lifetimes[2].offset, dim_symbol(0, 1)));
+  ck_assert(dim_equal(lifetimes[3].offset, dim_constant(0)));
+  ck_assert_int_eq(bytes.constant, 64);
+  ck_assert_int_eq(bytes.per_symbol[0], 512);
+}
+END_TEST
+
+/* Largest first would need 5 units of 64 bytes: the third one would lie behind the first two. */
+START_TEST(best_of_orders) {
+  Lifetime lifetimes[] = {
+      alive(dim_constant(32), 0, 1), /* 128 */
+      alive(dim_constant(32), 2, 3), /* 128 */
+      alive(dim_constant(16), 0, 3), /* 64, alive with all */
+      alive(dim_constant(48), 4, 5), /* 192 */
+      alive(dim_constant(16), 3, 4), /* 64 */
+  };
+  Linear bytes = memory_plan(lifetimes, 5, arena);
+  ck_assert_int_eq(bytes.constant, 256); /* what is alive in launches 3 and 4 */
+}
+END_TEST
+
 /* Buffers of whole pages do not all start at one page offset. */
 START_TEST(stagger) {
   Lifetime lifetimes[] = {
@@ -104,6 +134,8 @@ int main(void) {
   tcase_add_test(plans, reuse);
   tcase_add_test(plans, best_fit);
   tcase_add_test(plans, regions);
+  tcase_add_test(plans, constant_in_a_gap);
+  tcase_add_test(plans, best_of_orders);
   tcase_add_test(plans, stagger);
   tcase_add_loop_test(plans, nothing_overlaps, 0, 20);
   suite_add_tcase(suite, plans);
