@@ -20,7 +20,7 @@ typedef struct CodegenOptions {
   bool library_kernels;     /* products by OpenBLAS, transforms by FFTW; JIT only */
   bool verify;              /* run LLVM's verifier on every module even in release builds */
   int threads;              /* for compiling; 0: as many as there are processors */
-  const char *cache_folder; /* objects by content; NULL: none */
+  const char *cache_folder; /* objects by content (codegen/cache.h); NULL: none */
 } CodegenOptions;
 
 typedef struct CodegenBlob {
@@ -30,7 +30,7 @@ typedef struct CodegenBlob {
 
 typedef struct CodegenTimes {
   double emit, optimise, encode, load; /* seconds, summed over threads */
-  uint32_t kernels, cached;
+  uint32_t kernels, cached; /* objects that the cache had; there is one a kernel, and one for the entry points */
   uint32_t library, fallback; /* with library_kernels: products and transforms that call one, and that do not fit one */
 } CodegenTimes;
 
@@ -41,6 +41,7 @@ typedef struct CodegenObjects {
   CodegenBlob *object;
   size_t scratch_bytes; /* a worker's scratch, over all kernels; a multiple of 64 */
   const char *triple, *cpu;
+  const char *cache_problem; /* why the cache was not used; NULL: it was, or none was asked for */
   CodegenTimes times;
 } CodegenObjects;
 

@@ -7,26 +7,39 @@
 #include "runtime/library_kernels.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-enum { MAX_PARTS = 64 };
+enum { MAX_THREADS = 64 };
 
-/* One module and the thread that makes it. */
-typedef struct Part {
+/* One module: a kernel, or the entry points, which find kernels by name. */
+typedef struct Unit {
   ModuleSpec spec;
+  uint32_t kernel; /* the one of spec */
+  uint64_t load;   /* expressions, about */
+  CodegenBlob object;
+} Unit;
+
+/* What the threads share. Whoever is free takes the next unit. */
+typedef struct Work {
   const CodegenOptions *options;
   const Target *target;
-  uint64_t load; /* expressions dealt to it */
-  uint32_t *kernel;
-  Arena *arena; /* owns the object */
+  Cache *cache; /* NULL: none */
+  uint32_t count;
+  Unit *unit;          /* the entry points, then the kernels in their order */
+  Unit **by_load;      /* the same, those with most to do first */
+  atomic_uint started; /* of by_load */
+} Work;
+
+typedef struct Worker {
+  Work *work;
+  Arena *arena; /* owns the objects it made */
   Session session;
   Guard guard;
-  CodegenBlob object;
   CodegenTimes times;
   pthread_t thread;
-} Part;
+} Worker;
 
 /* Emitted code is checked where it is developed; in a release build on demand. */
 static bool must_verify(const CodegenOptions *options) {
@@ -59,76 +72,91 @@ bool compile_target(const CodegenOptions *options, Arena *arena, Target *out, co
   return !options->library_kernels || load_libraries(options, arena, out_message);
 }
 
-static void optimise_and_encode(Part *part) {
+static void optimise_and_encode(Worker *worker, Unit *unit) {
   double start = object_clock();
-  object_optimise(&part->session);
-  part->times.optimise += object_clock() - start;
-  LLVMMemoryBufferRef buffer = object_encode(&part->session, LLVMObjectFile, &part->times);
+  object_optimise(&worker->session);
+  worker->times.optimise += object_clock() - start;
+  LLVMMemoryBufferRef buffer = object_encode(&worker->session, LLVMObjectFile, &worker->times);
   size_t size = LLVMGetBufferSize(buffer);
-  part->object = (CodegenBlob){arena_copy(part->arena, LLVMGetBufferStart(buffer), size), size};
+  unit->object = (CodegenBlob){arena_copy(worker->arena, LLVMGetBufferStart(buffer), size), size};
   LLVMDisposeMemoryBuffer(buffer);
 }
 
-static void build_part(Part *part) {
-  const char *folder = part->options->cache_folder;
-  part->arena = arena_create();
-  session_begin(&part->session, part->target, part->options->lanes, part->arena);
-  object_emit(&part->session, &part->spec, must_verify(part->options), &part->times);
-  if (!folder) {
-    optimise_and_encode(part);
+static void build_unit(Worker *worker, Unit *unit) {
+  Work *work = worker->work;
+  object_emit(&worker->session, &unit->spec, must_verify(work->options), &worker->times);
+  if (!work->cache) {
+    optimise_and_encode(worker, unit);
     return;
   }
-  CacheKey key = cache_key(&part->session, OBJECT_PIPELINE);
-  if (cache_find(folder, &key, part->arena, &part->object)) {
-    part->times.cached += part->spec.kernel_count;
+  CacheKey key = cache_key(&worker->session, OBJECT_PIPELINE);
+  if (cache_find(work->cache, &key, worker->arena, &unit->object)) {
+    worker->times.cached++;
     return;
   }
-  optimise_and_encode(part);
-  cache_store(folder, &key, part->object, part->arena);
+  optimise_and_encode(worker, unit);
+  cache_store(work->cache, &key, unit->object);
 }
 
-static void *run_part(void *argument) {
-  Part *part = argument;
-  if (guard_enter(&part->guard)) {
-    build_part(part);
-    guard_leave(&part->guard);
+static void *run_worker(void *argument) {
+  Worker *worker = argument;
+  Work *work = worker->work;
+  if (guard_enter(&worker->guard)) {
+    worker->arena = arena_create();
+    session_begin(&worker->session, work->target, work->options->lanes, worker->arena);
+    for (unsigned next; (next = atomic_fetch_add(&work->started, 1)) < work->count;)
+      build_unit(worker, work->by_load[next]);
+    guard_leave(&worker->guard);
   }
-  session_discard(&part->session, &part->guard);
+  session_discard(&worker->session, &worker->guard);
   return NULL;
 }
 
-static uint32_t part_count(const Program *program, const CodegenOptions *options) {
-  long wanted = options->threads ? options->threads : sysconf(_SC_NPROCESSORS_ONLN);
-  if (wanted > MAX_PARTS) wanted = MAX_PARTS;
-  if (wanted > (long)program->kernel_count) wanted = program->kernel_count;
+static uint32_t thread_count(const Work *work) {
+  long wanted = work->options->threads ? work->options->threads : sysconf(_SC_NPROCESSORS_ONLN);
+  if (wanted > MAX_THREADS) wanted = MAX_THREADS;
+  if (wanted > (long)work->count) wanted = work->count;
   return wanted < 1 ? 1 : (uint32_t)wanted;
 }
 
 static uint64_t kernel_load(const Kernel *kernel) {
-  return 8 + kernel->expr_count + (kernel->family == LOWER_MAP ? 0 : 32);
+  return 8 + kernel->expr_count + (kernel->family == LOWER_MAP ? 0 : 32) + 32 * (uint64_t)kernel->recurrence_count;
 }
 
-/* Each kernel goes to the part with least to do. The first part also makes the entry points. */
-static void deal_kernels(const Program *program, Part *parts, uint32_t count, Arena *arena) {
-  for (uint32_t k = 0; k < count; k++) parts[k].kernel = ARENA_ARRAY(arena, uint32_t, program->kernel_count + 1);
-  parts[0].load = program->launch_count + program->prepare_count;
-  for (uint32_t k = 0; k < program->kernel_count; k++) {
-    Part *least = parts;
-    for (uint32_t p = 1; p < count; p++)
-      if (parts[p].load < least->load) least = &parts[p];
-    least->kernel[least->spec.kernel_count++] = k;
-    least->load += kernel_load(program->kernel[k]);
+static int compare_loads(const void *a, const void *b) {
+  const Unit *left = *(Unit *const *)a, *right = *(Unit *const *)b;
+  if (left->load != right->load) return left->load < right->load ? 1 : -1;
+  return left < right ? -1 : 1;
+}
+
+static void plan_units(Work *work, const Program *program, const char *prefix, Arena *arena) {
+  const char *const *names = entry_names_by_content(program, prefix, arena);
+  work->count = program->kernel_count + 1;
+  work->unit = ARENA_ARRAY(arena, Unit, work->count);
+  work->by_load = ARENA_ARRAY(arena, Unit *, work->count);
+  for (uint32_t k = 0; k < work->count; k++) {
+    Unit *unit = &work->unit[k];
+    bool entry = k == 0;
+    unit->spec = (ModuleSpec){.program = program, .prefix = prefix, .kernel_name = names, .entry = entry};
+    unit->load = program->launch_count + program->prepare_count;
+    work->by_load[k] = unit;
+    if (entry) continue;
+    unit->kernel = k - 1;
+    unit->spec.kernel = &unit->kernel;
+    unit->spec.kernel_count = 1;
+    unit->load = kernel_load(program->kernel[unit->kernel]);
   }
+  qsort(work->by_load, work->count, sizeof *work->by_load, compare_loads);
 }
 
-/* The calling thread takes part 0, and those for which no thread could be made. */
-static void run_parts(Part *parts, uint32_t count) {
-  bool started[MAX_PARTS] = {false};
-  for (uint32_t k = 1; k < count; k++) started[k] = pthread_create(&parts[k].thread, NULL, run_part, &parts[k]) == 0;
-  for (uint32_t k = 0; k < count; k++)
-    if (!started[k]) run_part(&parts[k]);
+/* The calling thread is worker 0, and does the work of those for which no thread could be made. */
+static void run_workers(Worker *workers, uint32_t count) {
+  bool started[MAX_THREADS] = {false};
   for (uint32_t k = 1; k < count; k++)
-    if (started[k]) pthread_join(parts[k].thread, NULL);
+    started[k] = pthread_create(&workers[k].thread, NULL, run_worker, &workers[k]) == 0;
+  run_worker(&workers[0]);
+  for (uint32_t k = 1; k < count; k++)
+    if (started[k]) pthread_join(workers[k].thread, NULL);
 }
 
 static void add_times(CodegenTimes *sum, const CodegenTimes *part) {
@@ -141,41 +169,38 @@ static void add_times(CodegenTimes *sum, const CodegenTimes *part) {
   sum->fallback += part->fallback;
 }
 
-/* The first failure of a part becomes that of the caller's guard, once nothing of the parts is held any more. */
-static void collect_parts(Part *parts, uint32_t count, Arena *arena, CodegenObjects *out) {
+/* The first failure of a worker becomes that of the caller's guard, once nothing of the workers is held any more. */
+static void collect_objects(const Work *work, Worker *workers, uint32_t count, Arena *arena, CodegenObjects *out) {
   const Guard *failed = NULL;
   for (uint32_t k = 0; k < count; k++) {
-    Part *part = &parts[k];
-    add_times(&out->times, &part->times);
-    if (part->guard.kind != GUARD_OK && !failed) failed = &part->guard;
-    if (part->guard.kind == GUARD_OK)
-      out->object[k] = (CodegenBlob){arena_copy(arena, part->object.bytes, part->object.size), part->object.size};
-    arena_destroy(part->arena);
+    add_times(&out->times, &workers[k].times);
+    if (workers[k].guard.kind != GUARD_OK && !failed) failed = &workers[k].guard;
   }
+  for (uint32_t k = 0; !failed && k < work->count; k++) {
+    const CodegenBlob *made = &work->unit[k].object;
+    out->object[k] = (CodegenBlob){arena_copy(arena, made->bytes, made->size), made->size};
+  }
+  for (uint32_t k = 0; k < count; k++) arena_destroy(workers[k].arena);
   if (failed) guard_pass_on(failed);
 }
 
 void compile_program(const Program *program, const char *prefix, const CodegenOptions *options, const Target *target,
                      Arena *arena, CodegenObjects *out) {
-  uint32_t count = part_count(program, options);
   int lanes = options->lanes ? options->lanes : target->lanes;
-  *out = (CodegenObjects){.count = count,
-                          .object = ARENA_ARRAY(arena, CodegenBlob, count),
+  Work work = {.options = options, .target = target};
+  plan_units(&work, program, prefix, arena);
+  *out = (CodegenObjects){.count = work.count,
+                          .object = ARENA_ARRAY(arena, CodegenBlob, work.count),
                           .scratch_bytes = entry_scratch_bytes(program, target, lanes),
                           .triple = target->triple,
                           .cpu = target->cpu};
-  Part *parts = ARENA_ARRAY(arena, Part, count);
-  deal_kernels(program, parts, count, arena);
-  for (uint32_t k = 0; k < count; k++) {
-    parts[k].spec.program = program;
-    parts[k].spec.prefix = prefix;
-    parts[k].spec.kernel = parts[k].kernel;
-    parts[k].spec.entry = k == 0;
-    parts[k].options = options;
-    parts[k].target = target;
-  }
-  run_parts(parts, count);
-  collect_parts(parts, count, arena, out);
+  uint32_t count = thread_count(&work);
+  Worker *workers = ARENA_ARRAY(arena, Worker, count);
+  for (uint32_t k = 0; k < count; k++) workers[k].work = &work;
+  if (options->cache_folder) work.cache = cache_open(options->cache_folder, arena, &out->cache_problem);
+  run_workers(workers, count);
+  cache_close(work.cache);
+  collect_objects(&work, workers, count, arena, out);
 }
 
 static void print_module(Session *session, CodegenText kind, Text *out) {
@@ -195,7 +220,12 @@ void compile_text(const Program *program, const char *prefix, const CodegenOptio
                   CodegenText kind, Text *out) {
   uint32_t *kernels = ARENA_ARRAY(out->arena, uint32_t, program->kernel_count + 1);
   for (uint32_t k = 0; k < program->kernel_count; k++) kernels[k] = k;
-  ModuleSpec spec = {program, prefix, program->kernel_count, kernels, true};
+  ModuleSpec spec = {.program = program,
+                     .prefix = prefix,
+                     .kernel_name = entry_names_by_number(program, prefix, out->arena),
+                     .kernel_count = program->kernel_count,
+                     .kernel = kernels,
+                     .entry = true};
   CodegenTimes times = {0};
   Session *session = ARENA_NEW(out->arena, Session);
   Guard guard;

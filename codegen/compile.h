@@ -1,5 +1,6 @@
-/* Objects of a program, by several threads: kernels are dealt out over as many modules as there are threads, each with
- * a session of its own. What a kernel's code is does not depend on how they are dealt out. */
+/* Objects of a program, by several threads: one a kernel and one for the entry points, so that a change of the model
+ * compiles the kernels that it changes, and programs share those that they have in common. A kernel's object depends on
+ * the kernel, prefix and target alone. */
 #ifndef SIMBAC_CODEGEN_COMPILE_H
 #define SIMBAC_CODEGEN_COMPILE_H
 

@@ -3,12 +3,15 @@
 #include "emit.h"
 #include "family.h"
 
+#include <inttypes.h>
+
 enum { SCRATCH_ALIGNMENT = 64, CONSTANT_ALIGNMENT = 64 };
 
 typedef struct Entry {
   Emitter e;
   const Program *program;
   const char *prefix;
+  const char *const *kernel_name;
   LLVMValueRef table[CALL_ARENA + 1]; /* pointer of each field of the call, NULL: not loaded */
   LLVMValueRef arguments;             /* [most arguments x pointer] on the stack, used again by every launch */
   LLVMValueRef launch;                /* the helper below */
@@ -28,12 +31,27 @@ size_t entry_scratch_bytes(const Program *program, const Target *target, int lan
   return (most + SCRATCH_ALIGNMENT - 1) / SCRATCH_ALIGNMENT * SCRATCH_ALIGNMENT;
 }
 
-const char *entry_kernel_name(const char *prefix, uint32_t number, Arena *arena) {
-  return arena_format(arena, "%s_kernel_%u", prefix, number);
+const char *const *entry_names_by_number(const Program *program, const char *prefix, Arena *arena) {
+  const char **name = ARENA_ARRAY(arena, const char *, program->kernel_count + 1);
+  for (uint32_t k = 0; k < program->kernel_count; k++) name[k] = arena_format(arena, "%s_kernel_%u", prefix, k);
+  return name;
 }
 
-static LLVMValueRef kernel_function(Session *session, const char *prefix, uint32_t number) {
-  const char *name = entry_kernel_name(prefix, number, session->arena);
+/* No two kernels of a program are equal, but their hashes might be: then the later one is numbered. */
+const char *const *entry_names_by_content(const Program *program, const char *prefix, Arena *arena) {
+  const char **name = ARENA_ARRAY(arena, const char *, program->kernel_count + 1);
+  uint64_t *hash = ARENA_ARRAY(arena, uint64_t, program->kernel_count + 1);
+  for (uint32_t k = 0; k < program->kernel_count; k++) {
+    hash[k] = kernel_hash(program->kernel[k]);
+    uint32_t before = 0;
+    for (uint32_t j = 0; j < k; j++) before += hash[j] == hash[k];
+    name[k] = arena_format(arena, "%s_kernel_%016" PRIx64, prefix, hash[k]);
+    if (before) name[k] = arena_format(arena, "%s_%u", name[k], before);
+  }
+  return name;
+}
+
+static LLVMValueRef kernel_function(Session *session, const char *name) {
   LLVMValueRef function = LLVMGetNamedFunction(session->module, name);
   if (function) return function;
   function = LLVMAddFunction(session->module, name, session->kernel_type);
@@ -150,7 +168,7 @@ static void emit_launch(Entry *entry, const Launch *launch, uint32_t number) {
     LLVMBuildStore(e->builder, buffer_address(entry, launch->argument[k]), slot);
   }
   KernelWork work = kernel_work(entry->program, launch->kernel, &s->target, s->lanes);
-  LLVMValueRef arguments[] = {e->call, kernel_function(s, entry->prefix, launch->kernel), entry->arguments,
+  LLVMValueRef arguments[] = {e->call, kernel_function(s, entry->kernel_name[launch->kernel]), entry->arguments,
                               emit_item_count(e, &work), emit_i32(e, (int32_t)number)};
   LLVMBuildCall2(e->builder, launch_type(s), entry->launch, arguments, 5, "");
 }
@@ -177,11 +195,12 @@ static void emit_entry_point(Entry *entry, const char *suffix, const Launch *lau
   LLVMBuildRet(e->builder, emit_i32(e, 0));
 }
 
-void entry_emit(Session *session, const Program *program, const char *prefix) {
+void entry_emit(Session *session, const Program *program, const char *prefix, const char *const *kernel_name) {
   size_t scratch_bytes = entry_scratch_bytes(program, &session->target, session->lanes);
   Entry entry = {.e = {.session = session},
                  .program = program,
                  .prefix = prefix,
+                 .kernel_name = kernel_name,
                  .launch = emit_launch_helper(session, scratch_bytes),
                  .constant = ARENA_ARRAY(session->arena, LLVMValueRef, program->buffer_count + 1)};
   emit_entry_point(&entry, "prepare", program->prepare, program->prepare_count);

@@ -24,9 +24,11 @@ enum {
 
 /* Bytes of scratch that a worker needs for any kernel of the program; a multiple of 64. */
 size_t entry_scratch_bytes(const Program *program, const Target *target, int lanes);
-/* Name of kernel `number`, shared by all objects of the program and visible nowhere else. */
-const char *entry_kernel_name(const char *prefix, uint32_t number, Arena *arena);
+/* Names of the program's kernels, by which its objects find each other, visible nowhere else: the kernel's number, for
+ * people; or what the kernel is, so that equal kernels of several programs are equal objects. */
+const char *const *entry_names_by_number(const Program *program, const char *prefix, Arena *arena);
+const char *const *entry_names_by_content(const Program *program, const char *prefix, Arena *arena);
 /* Emits <prefix>_prepare and <prefix>_run into the session's module; kernels it has no definition of are declared. */
-void entry_emit(Session *session, const Program *program, const char *prefix);
+void entry_emit(Session *session, const Program *program, const char *prefix, const char *const *kernel_name);
 
 #endif

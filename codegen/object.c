@@ -45,12 +45,12 @@ void object_emit(Session *session, const ModuleSpec *spec, bool verify, CodegenT
     uint32_t number = spec->kernel[k];
     const Kernel *kernel = spec->program->kernel[number];
     const Family *family = family_of(kernel, &session->target, session->lanes);
-    family->emit(session, kernel, entry_kernel_name(spec->prefix, number, session->arena));
+    family->emit(session, kernel, spec->kernel_name[number]);
     bool product = kernel->family == LOWER_CONTRACT || kernel->family == LOWER_SPECTRAL;
     times->library += family->library;
     times->fallback += session->target.has_libraries && product && !family->library;
   }
-  if (spec->entry) entry_emit(session, spec->program, spec->prefix);
+  if (spec->entry) entry_emit(session, spec->program, spec->prefix, spec->kernel_name);
   if (verify) object_verify(session);
   times->emit += object_clock() - start;
   times->kernels += spec->kernel_count;

@@ -9,6 +9,7 @@
 typedef struct ModuleSpec {
   const Program *program;
   const char *prefix;
+  const char *const *kernel_name; /* of every kernel of the program */
   uint32_t kernel_count;
   const uint32_t *kernel; /* numbers */
   bool entry;

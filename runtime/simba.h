@@ -81,10 +81,15 @@ typedef struct simba_options {
   size_t size; /* sizeof(simba_options) */
   const simba_setting *settings;
   size_t setting_count;
-  int32_t threads;          /* 0: one for each processor this process may use */
-  bool training;            /* also compile the gradient; needed by simba_trainer_create */
-  uint64_t seed;            /* of the initial parameters */
-  const char *cache_folder; /* compiled objects by content; NULL: none */
+  int32_t threads; /* 0: one for each processor this process may use */
+  bool training;   /* also compile the gradient; needed by simba_trainer_create */
+  uint64_t seed;   /* of the initial parameters */
+  /* Where compiled code is kept from one compilation to the next, by content; NULL: nowhere. The folder is made for its
+   * owner alone where it is missing; one that is another user's, or that others may write to, is not used, and neither
+   * is one that cannot be made: then everything is compiled. Entries have checksums; processes may share a folder. It
+   * holds some 128 MB at most, those entries go that were used longest ago. The command line's folder is
+   * $XDG_CACHE_HOME/simbac. */
+  const char *cache_folder;
   /* Called with the full text of all errors and warnings (simba_error holds the beginning); may be NULL. */
   void (*on_diagnostics)(void *context, const char *text);
   void *context; /* given to on_diagnostics */

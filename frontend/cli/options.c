@@ -1,5 +1,7 @@
 #include "options.h"
 
+#include "frontend/driver/cache_folder.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +16,8 @@ enum {
   KEY_KERNELS,
   KEY_EXPLAIN,
   KEY_DIAGNOSTICS,
-  KEY_VERIFY
+  KEY_VERIFY,
+  KEY_NO_CACHE
 };
 
 static const struct argp_option common_options[] = {
@@ -27,6 +30,7 @@ static const struct argp_option common_options[] = {
     {"passes", KEY_PASSES, "LIST", 0, "Run only these optional passes, separated by commas", 0},
     {"no-pass", KEY_NO_PASS, "NAME", 0, "Skip a pass; may be repeated", 0},
     {"verify", KEY_VERIFY, 0, 0, "Verify the graph after every pass and LLVM's modules", 0},
+    {"no-cache", KEY_NO_CACHE, 0, 0, "Compile everything: compiled code is neither read from nor kept in the cache", 0},
     {"explain", KEY_EXPLAIN, 0, 0, "Say why passes did not apply", 0},
     {"time", KEY_TIME, 0, 0, "Say how long each phase and pass took", 0},
     {"diagnostics", KEY_DIAGNOSTICS, "human|json", 0, "How mistakes in the model are written", 0},
@@ -85,6 +89,9 @@ static error_t parse_common(int key, char *argument, struct argp_state *state) {
     case KEY_VERIFY:
       options->verify = true;
       return 0;
+    case KEY_NO_CACHE:
+      common->no_cache = true;
+      return 0;
     case KEY_TIME:
       common->time = true;
       return 0;
@@ -111,6 +118,7 @@ static error_t parse_common(int key, char *argument, struct argp_state *state) {
       return 0;
     case ARGP_KEY_END:
       if (common->quiet && common->verbose) argp_error(state, "--quiet and --verbose: give one of them");
+      if (!common->no_cache) options->cache_folder = cache_folder_default(common->arena);
       return 0;
     default:
       return ARGP_ERR_UNKNOWN;
@@ -177,6 +185,8 @@ void report_diagnostics(const CommonOptions *common, const Compiler *compiler) {
 
 void report_compilation(const CommonOptions *common, const Compiler *compiler) {
   if (!compiler) return;
+  if (compiler->cache_problem && !common->quiet)
+    fprintf(stderr, "note: compiled code is not cached: %s (--no-cache asks for none)\n", compiler->cache_problem);
   if (common->explain) fputs(compiler->explain.data, stderr);
   for (uint32_t k = 0; common->time && k < compiler->phase_count; k++) {
     fprintf(stderr, "%9.2f ms  %s\n", compiler->phase[k].seconds * 1e3, compiler->phase[k].name);

@@ -39,7 +39,7 @@ typedef struct CommonOptions {
   simba_setting *setting; /* compiler's lists while they grow */
   const char **only, **skip;
   size_t setting_capacity, only_capacity, skip_capacity;
-  bool quiet, verbose, time, explain;
+  bool quiet, verbose, time, explain, no_cache;
   DiagnosticStyle style;
 } CommonOptions;
 
@@ -59,7 +59,8 @@ int64_t option_integer(const char *option, const char *text, int64_t low, int64_
 int report_failure(simba_status status, const simba_error *error);
 /* Diagnostics of a compiler, if any, to stderr in the style asked for. */
 void report_diagnostics(const CommonOptions *common, const Compiler *compiler);
-/* On stderr: why passes did not apply where --explain was given, "0.42 ms  elaborate" lines where --time was. */
+/* On stderr: a note where the cache was asked for and not used; why passes did not apply where --explain was given,
+ * "0.42 ms  elaborate" lines where --time was. */
 void report_compilation(const CommonOptions *common, const Compiler *compiler);
 
 #endif

@@ -317,10 +317,17 @@ CodegenOptions compiler_codegen_options(const Compiler *compiler) {
                           .cache_folder = compiler->options.cache_folder};
 }
 
-static const char *compile_phase(const Compiler *compiler, const CodegenTimes *times) {
-  if (!compiler->options.library_kernels) return arena_format(compiler->arena, "compile %u kernels", times->kernels);
-  return arena_format(compiler->arena, "compile %u kernels: %u call OpenBLAS or FFTW, %u products do not fit",
-                      times->kernels, times->library, times->fallback);
+static const char *compile_phase(const Compiler *compiler, const CodegenObjects *objects) {
+  const CodegenTimes *times = &objects->times;
+  Text text = text_begin(compiler->arena);
+  text_print(&text, "compile %u kernels", times->kernels);
+  if (compiler->options.library_kernels)
+    text_print(&text, ": %u call OpenBLAS or FFTW, %u products do not fit", times->library, times->fallback);
+  if (compiler->options.cache_folder && !objects->cache_problem)
+    text_print(&text, "; %u of %u objects were cached", times->cached, objects->count);
+  else
+    text_puts(&text, "; no cache");
+  return text.data;
 }
 
 static simba_status make_step(Compiler *compiler, const Program *program, CompiledStep **out_step, simba_error *error) {
@@ -338,7 +345,8 @@ static simba_status make_step(Compiler *compiler, const Program *program, Compil
   CodegenStatus result = api->compile(program, "simbac_step", &options, compiler->arena, objects, &message);
   status = codegen_status(result, message, error);
   if (status != SIMBA_OK) return status;
-  compiler_add_phase(compiler, compile_phase(compiler, &objects->times), clock_seconds() - start);
+  compiler->cache_problem = objects->cache_problem;
+  compiler_add_phase(compiler, compile_phase(compiler, objects), clock_seconds() - start);
 
   CompiledStep *step = ARENA_NEW(compiler->arena, CompiledStep);
   step->api = api;

@@ -41,9 +41,10 @@ typedef struct Compiler {
   Diagnostics *diagnostics;
   CompilerOptions options;
   const char *path;
-  FrontendFile *file; /* NULL: the model was read as a graph */
-  Model *infer, *train; /* the model elaborated with training = false and true; the latter at first need */
-  Text explain;         /* why passes did not apply */
+  FrontendFile *file;        /* NULL: the model was read as a graph */
+  Model *infer, *train;      /* the model elaborated with training = false and true; the latter at first need */
+  Text explain;              /* why passes did not apply */
+  const char *cache_problem; /* why compiled objects are not cached though a folder was given; NULL: they are */
   uint32_t phase_count;
   Phase phase[COMPILER_MAX_PHASES];
   CompiledStep *step[8]; /* to unload */
@@ -54,7 +55,7 @@ typedef struct Compiler {
 typedef struct StepRequest {
   bool training; /* the static `training`, new states */
   bool values, loss, metrics;
-  bool whole; /* all outputs, gradients that the graph has included */
+  bool whole;                             /* all outputs, gradients that the graph has included */
   const DifferentiateSpec *differentiate; /* NULL: no gradients */
 } StepRequest;
 

@@ -4,7 +4,8 @@
 set -euo pipefail
 : "${SIMBAC:?the simbac executable}" "${SOURCE:?the source tree}"
 folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+export XDG_CACHE_HOME=$folder.cache # never the user's
+trap 'rm -rf "$folder" "$XDG_CACHE_HOME"' EXIT
 cd "$folder"
 
 fail() {

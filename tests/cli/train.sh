@@ -46,7 +46,7 @@ same whole/metrics.jsonl broken/metrics.jsonl
 
 # Before there is anything to save it ends at once. --foreground: one signal; without it the group gets a second one.
 code=0
-timeout --foreground --preserve-status -s INT 0.2 "$SIMBAC" train "$model" "${small[@]}" --data series.csv --out early >out 2>err || code=$?
+timeout --foreground --preserve-status -s INT 0.2 "$SIMBAC" train "$model" "${small[@]}" --data series.csv --out early --no-cache >out 2>err || code=$?
 [ "$code" = 130 ] || fail "exit code $code: $(cat err)"
 [ ! -e early ] || says "--resume"
 
