@@ -134,7 +134,9 @@ static void emit_chunk_expr(const Scan *scan, const StateLoop *loop, Chunk *chun
   for (int u = 0; u < chunk->count; u++) {
     for (int v = 0; v < plan->vectors; v++) {
       emit_plain(scan, &chunk->place[u][v], k);
-      if (share) scan_store_row(scan, plan->shared[k], true, scan->step, chunk->n[u], v, chunk->place[u][v].value[k]);
+      if (share)
+        scan_store_row(scan, plan->shared[k], true, scan_row(scan, &chunk->place[u][v]), chunk->n[u], v,
+                       chunk->place[u][v].value[k]);
     }
   }
 }
@@ -377,22 +379,111 @@ static LLVMValueRef time_of(const Scan *scan, LLVMValueRef step) {
   return LLVMBuildSub(scan->e->builder, last, step, "time");
 }
 
-static void emit_phase(Scan *scan) {
-  Emitter *e = scan->e;
-  const ScanPlan *plan = scan->plan;
-  for (int v = 0; v < plan->vectors; v++) scan_provide_outer(scan, &scan->base[v], v, false);
-  if (!scan_is_sweep(scan->phase)) {
-    LLVMValueRef last = emit_add_i64(e, scan->steps, emit_i64(e, -1));
-    emit_phase_at(scan, scan->phase ? time_of(scan, last) : NULL);
-    return;
-  }
+/* Everything that a sweep finds as it is, before the first chunk. */
+static void begin_sweep(Scan *scan, int phase) {
+  scan->phase = phase;
+  for (int v = 0; v < scan->plan->vectors; v++) scan_provide_outer(scan, &scan->base[v], v, false);
   scan_prepare_sweep(scan);
   emit_step_invariants(scan);
+}
+
+static bool is_checkpoint_of(const Scan *scan, uint32_t s) {
+  const Store *store = &scan->plan->kernel->store[s];
+  if (store->when != STORE_CHECKPOINT) return false;
+  return scan->plan->recurrence[scan->plan->kernel->expr[store->expr].which].phase == scan->phase;
+}
+
+/* The states before the step in progress, which begins a chunk. */
+static void store_checkpoint(const Scan *scan, uint32_t s, LLVMValueRef chunk) {
+  Emitter *e = scan->e;
+  const ScanPlan *plan = scan->plan;
+  uint32_t expr = plan->kernel->store[s].expr, r = plan->kernel->expr[expr].which;
+  bool has_state = plan->recurrence[r].has_state;
+  Loop states;
+  if (has_state) loop_begin(e, &states, emit_i64(e, 0), emit_i64(e, plan->states), 1);
+  Place place[SCAN_MAX_VECTORS];
+  for (int v = 0; v < plan->vectors; v++) {
+    place_enter(e, &place[v], &scan->base[v], scan_bit(plan->time_axis) | scan_bit(plan->state_axis));
+    place[v].index[plan->time_axis] = chunk;
+    if (has_state) place[v].index[plan->state_axis] = states.index;
+    place_set_value(&place[v], expr, scan_load_before(scan, r, has_state ? states.index : NULL, v));
+  }
+  emit_scan_store(scan, s, place);
+  if (has_state) loop_end(e, &states);
+}
+
+static void store_checkpoints(const Scan *scan) {
+  Emitter *e = scan->e;
+  const Kernel *kernel = scan->plan->kernel;
+  bool due = false;
+  for (uint32_t s = 0; s < kernel->store_count; s++) due |= is_checkpoint_of(scan, s);
+  if (!due) return;
+  LLVMValueRef size = emit_i64(e, kernel->chunk), rest = LLVMBuildURem(e->builder, scan->step, size, "");
+  Branch branch;
+  branch_begin(e, &branch, LLVMBuildICmp(e->builder, LLVMIntEQ, rest, emit_i64(e, 0), ""));
+  LLVMValueRef chunk = LLVMBuildUDiv(e->builder, scan->step, size, "chunk");
+  for (uint32_t s = 0; s < kernel->store_count; s++)
+    if (is_checkpoint_of(scan, s)) store_checkpoint(scan, s, chunk);
+  branch_end(e, &branch);
+}
+
+static void sweep_steps(Scan *scan, int phase, LLVMValueRef begin, LLVMValueRef end) {
   Loop steps;
-  loop_begin(e, &steps, emit_i64(e, 0), scan->steps, 1);
+  scan->phase = phase;
+  loop_begin(scan->e, &steps, begin, end, 1);
   scan->step = steps.index;
+  store_checkpoints(scan);
   emit_phase_at(scan, time_of(scan, steps.index));
-  loop_end(e, &steps);
+  loop_end(scan->e, &steps);
+}
+
+/* From the last chunk to the first one, forth and back. */
+static void sweep_chunks(Scan *scan) {
+  Emitter *e = scan->e;
+  LLVMValueRef size = emit_i64(e, scan->plan->chunk), one = emit_i64(e, 1);
+  LLVMValueRef rounded = emit_add_i64(e, scan->steps, emit_i64(e, scan->plan->chunk - 1));
+  LLVMValueRef count = LLVMBuildUDiv(e->builder, rounded, size, "chunks");
+  begin_sweep(scan, SCAN_FIRST_SWEEP);
+  begin_sweep(scan, SCAN_SECOND_SWEEP);
+  Loop chunks;
+  loop_begin(e, &chunks, emit_i64(e, 0), count, 1);
+  LLVMValueRef chunk = LLVMBuildSub(e->builder, LLVMBuildSub(e->builder, count, one, ""), chunks.index, "chunk");
+  scan->chunk_begin = emit_multiply_i64(e, chunk, size);
+  LLVMValueRef end = emit_minimum_i64(e, emit_add_i64(e, scan->chunk_begin, size), scan->steps);
+  scan_resume(scan, chunk);
+  sweep_steps(scan, SCAN_FIRST_SWEEP, scan->chunk_begin, end);
+  LLVMValueRef turned = LLVMBuildSub(e->builder, scan->steps, end, "");
+  sweep_steps(scan, SCAN_SECOND_SWEEP, turned, LLVMBuildSub(e->builder, scan->steps, scan->chunk_begin, ""));
+  loop_end(e, &chunks);
+}
+
+/* Everything that is due once, before or after a sweep. */
+static void emit_pause(Scan *scan, int phase) {
+  if (!scan->plan->phase[phase].used) return;
+  scan->phase = phase;
+  for (int v = 0; v < scan->plan->vectors; v++) scan_provide_outer(scan, &scan->base[v], v, false);
+  LLVMValueRef last = emit_add_i64(scan->e, scan->steps, emit_i64(scan->e, -1));
+  emit_phase_at(scan, phase ? time_of(scan, last) : NULL);
+}
+
+static void emit_sweep(Scan *scan, int phase) {
+  if (!scan->plan->phase[phase].used) return;
+  begin_sweep(scan, phase);
+  sweep_steps(scan, phase, emit_i64(scan->e, 0), scan->steps);
+}
+
+static void emit_phases(Scan *scan) {
+  scan->chunk_begin = emit_i64(scan->e, 0);
+  emit_pause(scan, 0);
+  if (scan->plan->resumes && scan->plan->phase[SCAN_SECOND_SWEEP].used) {
+    sweep_chunks(scan);
+    emit_pause(scan, 2);
+  } else {
+    emit_sweep(scan, SCAN_FIRST_SWEEP);
+    emit_pause(scan, 2);
+    emit_sweep(scan, SCAN_SECOND_SWEEP);
+  }
+  emit_pause(scan, 4);
 }
 
 static void emit_scan_item(Scan *scan, LLVMValueRef item) {
@@ -413,8 +504,7 @@ static void emit_scan_item(Scan *scan, LLVMValueRef item) {
     LLVMValueRef channel = emit_multiply_i64(e, scan->tile, emit_i64(e, SCAN_TILE));
     place_set_vector(e, place, plan->lane_axis, emit_add_i64(e, channel, emit_i64(e, (int64_t)v * plan->lanes)), whole);
   }
-  for (scan->phase = 0; scan->phase < SCAN_PHASES; scan->phase++)
-    if (plan->phase[scan->phase].used) emit_phase(scan);
+  emit_phases(scan);
 }
 
 KernelWork scan_work(const Kernel *kernel, const Target *target, int lanes) {

@@ -36,12 +36,19 @@ static LLVMValueRef one_more(const Scan *scan, LLVMValueRef value) {
   return emit_add_i64(scan->e, value, emit_i64(scan->e, 1));
 }
 
-/* The number of the step at which a sweep of direction `backward` is at the place's time. */
-static LLVMValueRef step_at(const Scan *scan, const Place *place, bool backward) {
-  LLVMValueRef time = place->index[scan->plan->time_axis];
-  if (!backward) return time;
-  LLVMValueRef last = emit_add_i64(scan->e, scan->steps, emit_i64(scan->e, -1));
-  return LLVMBuildSub(scan->e->builder, last, time, "");
+/* Rows are kept in the order of the first sweep's steps. */
+LLVMValueRef scan_row(const Scan *scan, const Place *place) {
+  LLVMValueRef step = place->index[scan->plan->time_axis];
+  if (scan->plan->phase[SCAN_FIRST_SWEEP].backward) {
+    LLVMValueRef last = emit_add_i64(scan->e, scan->steps, emit_i64(scan->e, -1));
+    step = LLVMBuildSub(scan->e->builder, last, step, "");
+  }
+  return LLVMBuildSub(scan->e->builder, step, scan->chunk_begin, "row");
+}
+
+/* The row before the step in progress of the first sweep. */
+static LLVMValueRef row_before(const Scan *scan) {
+  return LLVMBuildSub(scan->e->builder, scan->step, scan->chunk_begin, "");
 }
 
 /* h of a recurrence that has been at the place's time (EXPR_STATE), or h one step earlier (EXPR_PREVIOUS). */
@@ -50,7 +57,7 @@ static LLVMValueRef load_state(const Scan *scan, const Expr *expr, const Place *
   const ScanRecurrence *recurrence = &scan->plan->recurrence[expr->which];
   bool earlier = expr->kind == EXPR_PREVIOUS;
   if (recurrence->rows != NO_CELLS) {
-    LLVMValueRef row = step_at(scan, place, scan->plan->phase[recurrence->phase].backward);
+    LLVMValueRef row = scan_row(scan, place);
     if (!earlier) row = one_more(scan, row);
     return scan_load_row(scan, recurrence->rows, recurrence->has_state, row, n, v);
   }
@@ -64,7 +71,7 @@ static LLVMValueRef load_state(const Scan *scan, const Expr *expr, const Place *
 static LLVMValueRef load_reduced(const Scan *scan, const Expr *expr, const Place *place, LLVMValueRef n, int v) {
   const ScanReduction *reduction = &scan->plan->reduction[expr->which];
   if (reduction->rows != NO_CELLS && scan->phase > reduction->phase + 1)
-    return scan_load_row(scan, reduction->rows, reduction->has_state, place->index[scan->plan->time_axis], n, v);
+    return scan_load_row(scan, reduction->rows, reduction->has_state, scan_row(scan, place), n, v);
   ASSERT(reduction->cells != NO_CELLS);
   if (!reduction->over_lane) return scan_load_cell(scan, reduction->cells, n, v);
   LLVMValueRef vector[SCAN_MAX_VECTORS], sum;
@@ -99,10 +106,8 @@ void scan_provide_outer(const Scan *scan, Place *place, int v, bool timed) {
   }
 }
 
-/* Rows are in the order of the first sweep's steps. */
 static LLVMValueRef load_shared(const Scan *scan, uint32_t e, const Place *place, LLVMValueRef n, int v) {
-  LLVMValueRef row = step_at(scan, place, scan->plan->phase[SCAN_FIRST_SWEEP].backward);
-  return scan_load_row(scan, scan->plan->shared[e], true, row, n, v);
+  return scan_load_row(scan, scan->plan->shared[e], true, scan_row(scan, place), n, v);
 }
 
 void scan_provide_inner(const Scan *scan, Place *place, const bool *needed, int level, LLVMValueRef n, int v) {
@@ -164,7 +169,7 @@ void scan_prepare_sweep(Scan *scan) {
     scan->slab_is_made[e] = true;
   }
   for (uint32_t r = 0; r < kernel->recurrence_count; r++)
-    if (plan->recurrence[r].phase == scan->phase) fill_initial_states(scan, r);
+    if (plan->recurrence[r].phase == scan->phase && !kernel->recurrence[r].resumes) fill_initial_states(scan, r);
   for (uint32_t q = 0; q < kernel->reduction_count; q++) {
     const ScanReduction *reduction = &plan->reduction[q];
     if (reduction->phase != scan->phase || !reduction->over_time) continue;
@@ -173,11 +178,33 @@ void scan_prepare_sweep(Scan *scan) {
   }
 }
 
+static void resume_recurrence(const Scan *scan, uint32_t r, LLVMValueRef chunk) {
+  Emitter *e = scan->e;
+  const ScanPlan *plan = scan->plan;
+  const ScanRecurrence *recurrence = &plan->recurrence[r];
+  const Access *access = &plan->kernel->expr[plan->kernel->recurrence[r].initial].access;
+  Loop states;
+  if (recurrence->has_state) loop_begin(e, &states, emit_i64(e, 0), emit_i64(e, plan->states), 1);
+  for (int v = 0; v < plan->vectors; v++) {
+    Place place = scan->base[v];
+    place.index[plan->time_axis] = chunk;
+    if (recurrence->has_state) place.index[plan->state_axis] = states.index;
+    LLVMValueRef state = emit_splat(e, emit_load(e, &place, access));
+    scan_store_cell(scan, recurrence->rows, recurrence->has_state ? states.index : NULL, v, state);
+  }
+  if (recurrence->has_state) loop_end(e, &states);
+}
+
+void scan_resume(const Scan *scan, LLVMValueRef chunk) {
+  for (uint32_t r = 0; r < scan->plan->kernel->recurrence_count; r++)
+    if (scan->plan->kernel->recurrence[r].resumes) resume_recurrence(scan, r, chunk);
+}
+
 /* --- a step -------------------------------------------------------------------------------------------------- */
 
 static void store_state(const Scan *scan, const ScanRecurrence *recurrence, LLVMValueRef n, int v, LLVMValueRef h) {
   if (recurrence->rows != NO_CELLS)
-    scan_store_row(scan, recurrence->rows, recurrence->has_state, one_more(scan, scan->step), n, v, h);
+    scan_store_row(scan, recurrence->rows, recurrence->has_state, one_more(scan, row_before(scan)), n, v, h);
 }
 
 static LLVMValueRef emit_late_step(const Scan *scan, const ScanRecurrence *recurrence, LLVMValueRef decay,
@@ -192,6 +219,12 @@ static LLVMValueRef emit_late_step(const Scan *scan, const ScanRecurrence *recur
   return h;
 }
 
+LLVMValueRef scan_load_before(const Scan *scan, uint32_t r, LLVMValueRef n, int v) {
+  const ScanRecurrence *recurrence = &scan->plan->recurrence[r];
+  if (recurrence->rows == NO_CELLS) return scan_load_cell(scan, recurrence->carry, n, v);
+  return scan_load_row(scan, recurrence->rows, recurrence->has_state, row_before(scan), n, v);
+}
+
 void scan_emit_step(const Scan *scan, uint32_t r, Place *place, LLVMValueRef n, int v) {
   Emitter *e = scan->e;
   const Kernel *kernel = scan->plan->kernel;
@@ -201,9 +234,7 @@ void scan_emit_step(const Scan *scan, uint32_t r, Place *place, LLVMValueRef n, 
   if (kernel->recurrence[r].late) {
     h = emit_late_step(scan, recurrence, decay, input, n, v);
   } else {
-    LLVMValueRef before = recurrence->rows == NO_CELLS
-                              ? scan_load_cell(scan, recurrence->carry, n, v)
-                              : scan_load_row(scan, recurrence->rows, recurrence->has_state, scan->step, n, v);
+    LLVMValueRef before = scan_load_before(scan, r, n, v);
     h = emit_fma(e, decay, before, input);
     if (recurrence->previous != NO_CELLS) scan_store_cell(scan, recurrence->previous, n, v, before);
     store_state(scan, recurrence, n, v, h);

@@ -13,6 +13,7 @@ typedef struct Scan {
   LLVMValueRef tile;            /* number of the tile along LANE */
   int phase;
   LLVMValueRef step, steps; /* of the sweep in progress or just done; steps: the extent of TIME */
+  LLVMValueRef chunk_begin; /* the first step of the chunk in progress, counted in the first direction */
   bool *slab_is_made;       /* by expression */
 } Scan;
 
@@ -26,6 +27,9 @@ LLVMValueRef scan_load_row(const Scan *scan, int64_t offset, bool has_state, LLV
 void scan_store_row(const Scan *scan, int64_t offset, bool has_state, LLVMValueRef row, LLVMValueRef n, int v,
                     LLVMValueRef value);
 
+/* The row of the place's time within its chunk. */
+LLVMValueRef scan_row(const Scan *scan, const Place *place);
+
 /* Gives `place` the values of expressions that other phases, loops or steps left behind: those without STATE, of TIME
  * only with `timed`. */
 void scan_provide_outer(const Scan *scan, Place *place, int v, bool timed);
@@ -33,6 +37,10 @@ void scan_provide_outer(const Scan *scan, Place *place, int v, bool timed);
 void scan_provide_inner(const Scan *scan, Place *place, const bool *needed, int level, LLVMValueRef n, int v);
 /* Cells as they are before a sweep: initial states, empty sums over TIME, and what is the same at every step. */
 void scan_prepare_sweep(Scan *scan);
+/* Sets the states before a chunk from its checkpoints. */
+void scan_resume(const Scan *scan, LLVMValueRef chunk);
+/* h of recurrence r before the step in progress of its sweep. */
+LLVMValueRef scan_load_before(const Scan *scan, uint32_t r, LLVMValueRef n, int v);
 /* One step of recurrence r at a place in its sweep; sets the values of its EXPR_STATEs. */
 void scan_emit_step(const Scan *scan, uint32_t r, Place *place, LLVMValueRef n, int v);
 

@@ -64,6 +64,8 @@ static void place_tasks(ScanPlan *plan, Arena *arena) {
     const Store *store = &kernel->store[s];
     bool has_time = access_axes(&store->access) & scan_bit(plan->time_axis);
     int phase = by_expr[store->expr];
+    plan->store_phase[s] = NO_PHASE;
+    if (store->when == STORE_CHECKPOINT) continue; /* due before a step, with its recurrence */
     plan->store_phase[s] = store->when == STORE_LAST ? sweep_from(phase) + 1
                            : has_time                ? sweep_from(phase)
                                                      : pause_from(phase);
@@ -179,10 +181,9 @@ static int64_t keep(ScanPlan *plan, int64_t count) {
   return offset;
 }
 
-static int64_t constant_steps(const ScanPlan *plan) {
-  Dim extent = plan->kernel->axis[plan->time_axis].extent;
-  if (!dim_is_constant(extent)) guard_bug("scan: states of all steps are kept, but their number is not known");
-  return extent.factor;
+static int64_t kept_steps(const ScanPlan *plan) {
+  if (plan->chunk == 0) guard_bug("scan: states of all steps are kept, but their number is not known");
+  return plan->chunk;
 }
 
 /* Elementary functions that both sweeps need are made once where their rows stay in the cache. */
@@ -190,9 +191,8 @@ static void share_rows(ScanPlan *plan, Arena *arena) {
   const int64_t most_bytes = 256 << 10;
   const Kernel *kernel = plan->kernel;
   const ScanPhase *first = &plan->phase[SCAN_FIRST_SWEEP], *second = &plan->phase[SCAN_SECOND_SWEEP];
-  Dim extent = kernel->axis[plan->time_axis].extent;
-  if (!first->used || !second->used || !dim_is_constant(extent)) return;
-  int64_t cells = extent.factor * plan->states, bytes = 0;
+  if (!first->used || !second->used || plan->chunk == 0) return;
+  int64_t cells = plan->chunk * plan->states, bytes = 0;
   for (uint32_t e = 0; e < kernel->expr_count; e++) {
     const Expr *expr = &kernel->expr[e];
     bool costly = expr->kind == EXPR_OP && op_is_transcendental(expr->op);
@@ -217,7 +217,8 @@ static bool is_read_later(const ScanPlan *plan, int phase, int level, uint32_t e
 static void keep_recurrence(ScanPlan *plan, uint32_t r, Arena *arena) {
   const Kernel *kernel = plan->kernel;
   ScanRecurrence *recurrence = &plan->recurrence[r];
-  bool late = kernel->recurrence[r].late, rows = false, kept = false, previous = false;
+  bool late = kernel->recurrence[r].late, kept = false, previous = false;
+  bool rows = kernel->recurrence[r].resumes;
   for (uint32_t e = 0; e < kernel->expr_count; e++) {
     const Expr *expr = &kernel->expr[e];
     if ((expr->kind != EXPR_STATE && expr->kind != EXPR_PREVIOUS) || expr->which != r) continue;
@@ -232,7 +233,7 @@ static void keep_recurrence(ScanPlan *plan, uint32_t r, Arena *arena) {
   }
   int64_t cells = recurrence->has_state ? plan->states : 1;
   recurrence->carry = recurrence->kept = recurrence->previous = recurrence->rows = NO_CELLS;
-  if (rows) recurrence->rows = keep(plan, cells * (constant_steps(plan) + 1));
+  if (rows) recurrence->rows = keep(plan, cells * (kept_steps(plan) + 1));
   if (!rows || late) recurrence->carry = keep(plan, cells);
   if (kept && late && !rows) recurrence->kept = keep(plan, cells);
   if (previous && !rows) recurrence->previous = keep(plan, cells);
@@ -254,7 +255,7 @@ static void keep_reduction(ScanPlan *plan, uint32_t q) {
   }
   int64_t count = reduction->has_state ? plan->states : 1;
   reduction->cells = cells ? keep(plan, count) : NO_CELLS;
-  reduction->rows = rows ? keep(plan, count * constant_steps(plan)) : NO_CELLS;
+  reduction->rows = rows ? keep(plan, count * kept_steps(plan)) : NO_CELLS;
   bool lanes_alone = reduction->over_lane && !reduction->over_state && !reduction->over_time;
   int64_t padded = (plan->states + plan->lanes - 1) / plan->lanes * plan->lanes;
   reduction->lane_cells = lanes_alone && reduction->has_state ? keep(plan, padded) : NO_CELLS;
@@ -332,9 +333,18 @@ static void find_axes(ScanPlan *plan) {
   plan->work.part[plan->work.part_count++] = (WorkPart){kernel->axis[plan->lane_axis].extent, SCAN_TILE};
 }
 
+static void set_chunk(ScanPlan *plan) {
+  const Kernel *kernel = plan->kernel;
+  Dim steps = kernel->axis[plan->time_axis].extent;
+  plan->chunk = dim_is_constant(steps) ? steps.factor : 0;
+  for (uint32_t r = 0; r < kernel->recurrence_count; r++) plan->resumes |= kernel->recurrence[r].resumes;
+  if (plan->resumes && plan->chunk > kernel->chunk) plan->chunk = kernel->chunk;
+}
+
 static AxisMask recurrence_axes(const Kernel *kernel, const Recurrence *recurrence) {
   AxisMask axes = kernel->expr[recurrence->decay].axes | kernel->expr[recurrence->input].axes;
-  return recurrence->initial == EXPR_NO_INITIAL ? axes : axes | kernel->expr[recurrence->initial].axes;
+  if (recurrence->initial != EXPR_NO_INITIAL) axes |= kernel->expr[recurrence->initial].axes;
+  return axes;
 }
 
 void scan_plan(const Kernel *kernel, const Target *target, int lanes, Arena *arena, ScanPlan *out) {
@@ -342,6 +352,7 @@ void scan_plan(const Kernel *kernel, const Target *target, int lanes, Arena *are
   find_axes(out);
   int unroll = (target->registers - 12) / (2 * out->vectors); /* constants of the exponential take a dozen registers */
   out->unroll = unroll < 1 ? 1 : unroll > out->states ? (int)out->states : unroll;
+  set_chunk(out);
   out->recurrence = ARENA_ARRAY(arena, ScanRecurrence, kernel->recurrence_count);
   out->reduction = ARENA_ARRAY(arena, ScanReduction, kernel->reduction_count);
   out->store_phase = ARENA_ARRAY(arena, int, kernel->store_count);

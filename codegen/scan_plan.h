@@ -6,6 +6,9 @@
  *          recurrences of its direction
  *   2, 4   once, after the sweep: sums over TIME are complete, STORE_LAST is due
  *
+ * A kernel whose first recurrences start from checkpoints runs both sweeps chunk by chunk, against the first direction:
+ * the first sweep over a chunk from its checkpoint, then the second one over the same steps; then phases 2 and 4.
+ *
  * A phase (at each of its time steps) alternates between code without STATE and loops over STATE. The level of an
  * expression that does not depend on STATE is the number of loops that must have ended before it is known; of one that
  * does, the loop (from 1) in which it can first be had.
@@ -16,7 +19,7 @@
 
 #include "emit.h"
 
-enum { SCAN_FIRST_SWEEP = 1, SCAN_SECOND_SWEEP = 3, SCAN_PHASES = 5 };
+enum { SCAN_FIRST_SWEEP = 1, SCAN_SECOND_SWEEP = 3, SCAN_PHASES = 5, NO_PHASE = -1 };
 #define NO_CELLS (-1) /* an offset in scratch, in floats: not kept */
 
 typedef struct ScanRecurrence {
@@ -26,7 +29,7 @@ typedef struct ScanRecurrence {
   int64_t carry;    /* what goes from step to step: h, or c of a late one. NO_CELLS: it is in rows */
   int64_t kept;     /* h of the last step made, where neither carry nor rows is that */
   int64_t previous; /* h of the step before */
-  int64_t rows;     /* all steps: row 0 is the initial state, row k + 1 is h after step k */
+  int64_t rows;     /* all steps of a chunk: row 0 is the state before it, row k + 1 is h after its step k */
 } ScanRecurrence;
 
 typedef struct ScanReduction {
@@ -53,6 +56,8 @@ typedef struct ScanPlan {
   int lanes, vectors;                   /* vectors * lanes = SCAN_TILE */
   int64_t states;                       /* 1 without a STATE axis */
   int unroll;                           /* states in lock-step */
+  int64_t chunk;                        /* steps whose rows are kept; 0: the number of steps is not known */
+  bool resumes;                         /* a chunk is less than all steps, and starts from checkpoints */
   ScanPhase phase[SCAN_PHASES];
   ScanRecurrence *recurrence;
   ScanReduction *reduction;

@@ -50,6 +50,6 @@ void scan_finish_state_sum(const Scan *scan, uint32_t q, Place *outer, LLVMValue
     scan_set_reduced(scan, q, &outer[v], sum ? sum : value[v]);
     if (reduction->cells != NO_CELLS) scan_store_cell(scan, reduction->cells, NULL, v, value[v]);
     if (reduction->rows != NO_CELLS)
-      scan_store_row(scan, reduction->rows, false, outer[v].index[plan->time_axis], NULL, v, value[v]);
+      scan_store_row(scan, reduction->rows, false, scan_row(scan, &outer[v]), NULL, v, value[v]);
   }
 }

@@ -49,4 +49,7 @@ static inline void constant_strides(const Shape *shape, int64_t out[SHAPE_MAX_RA
   }
 }
 
+/* A copy in which axis `axis` comes last, or with `back` the last one comes to `axis`. */
+Value evaluate_moved(const Value *x, int64_t axis, bool back, Arena *arena);
+
 #endif

@@ -132,3 +132,49 @@ void evaluate_delay(const EvaluateContext *context, NodeId id, const Value *out)
     if (initial) memcpy(edge, initial + outer * view.inner, row);
   }
 }
+
+/* Axis `axis` comes last, or the last one comes to `axis`. */
+Value evaluate_moved(const Value *x, int64_t axis, bool back, Arena *arena) {
+  Value moved = *x;
+  int32_t from = back ? x->shape.rank - 1 : (int32_t)axis, to = back ? (int32_t)axis : x->shape.rank - 1;
+  Dim dim = x->shape.dim[from];
+  for (int32_t k = from; k < to; k++) moved.shape.dim[k] = x->shape.dim[k + 1];
+  for (int32_t k = from; k > to; k--) moved.shape.dim[k] = x->shape.dim[k - 1];
+  moved.shape.dim[to] = dim;
+  AxisView view = axis_view(back ? &moved.shape : &x->shape, axis);
+  moved.data = ARENA_ARRAY(arena, double, view.outer *view.extent *view.inner);
+  for (int64_t outer = 0; outer < view.outer; outer++) {
+    for (int64_t k = 0; k < view.extent; k++) {
+      for (int64_t inner = 0; inner < view.inner; inner++) {
+        int64_t here = (outer * view.extent + k) * view.inner + inner;
+        int64_t last = (outer * view.inner + inner) * view.extent + k;
+        moved.data[back ? here : last] = x->data[back ? last : here];
+      }
+    }
+  }
+  return moved;
+}
+
+void evaluate_checkpoint(const EvaluateContext *context, NodeId id, const Value *out) {
+  const Node *node = graph_node(context->graph, id);
+  const Value *states = evaluate_operand(context, id, 0);
+  const double *initial = node->operand_count == 2 ? evaluate_operand(context, id, 1)->data : NULL;
+  bool reverse = node_integer(node, CHECKPOINT_REVERSE);
+  int64_t axis = node_integer(node, CHECKPOINT_AXIS), steps = node_integer(node, CHECKPOINT_STEPS);
+  AxisView view = axis_view(&states->shape, axis);
+  Value cut = *states;
+  cut.shape.dim[axis] = dim_constant((view.extent + steps - 1) / steps);
+  AxisView kept = axis_view(&cut.shape, axis);
+  cut.data = ARENA_ARRAY(context->arena, double, kept.outer *kept.extent *kept.inner);
+  for (int64_t outer = 0; outer < kept.outer; outer++) {
+    for (int64_t k = 0; k < kept.extent; k++) {
+      int64_t t = reverse ? view.extent - k * steps : k * steps - 1;
+      const double *source = states->data + (outer * view.extent + t) * view.inner;
+      if (k == 0) source = initial ? initial + outer * view.inner : NULL;
+      double *target = cut.data + (outer * kept.extent + k) * view.inner;
+      for (int64_t inner = 0; inner < view.inner; inner++) target[inner] = source ? source[inner] : 0;
+    }
+  }
+  Value moved = evaluate_moved(&cut, node_integer(node, CHECKPOINT_LAST), false, context->arena);
+  memcpy(out->data, moved.data, (size_t)(kept.outer * kept.extent * kept.inner) * sizeof(double));
+}

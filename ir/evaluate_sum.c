@@ -161,6 +161,27 @@ void evaluate_scan(const EvaluateContext *context, NodeId id, const Value *out) 
   }
 }
 
+void evaluate_rescan(const EvaluateContext *context, NodeId id, const Value *out) {
+  const Node *node = graph_node(context->graph, id);
+  const double *decay = evaluate_operand(context, id, 0)->data, *input = evaluate_operand(context, id, 1)->data;
+  Value checkpoints =
+      evaluate_moved(evaluate_operand(context, id, 2), node_integer(node, RESCAN_LAST), true, context->arena);
+  bool reverse = node_integer(node, RESCAN_REVERSE);
+  int64_t axis = node_integer(node, RESCAN_AXIS), steps = node_integer(node, RESCAN_STEPS);
+  AxisView view = axis_view(&out->shape, axis), kept = axis_view(&checkpoints.shape, axis);
+  for (int64_t outer = 0; outer < view.outer; outer++) {
+    for (int64_t inner = 0; inner < view.inner; inner++) {
+      double state = 0;
+      for (int64_t step = 0; step < view.extent; step++) {
+        int64_t t = reverse ? view.extent - 1 - step : step;
+        int64_t at = (outer * view.extent + t) * view.inner + inner;
+        if (step % steps == 0) state = checkpoints.data[(outer * kept.extent + step / steps) * view.inner + inner];
+        out->data[at] = state = decay[at] * state + input[at];
+      }
+    }
+  }
+}
+
 /* Transforms one axis of a complex tensor in place, every line by its definition. */
 static void transform_axis(const Shape *shape, int64_t axis, bool inverse, double *re, double *im, Arena *arena) {
   AxisView view = axis_view(shape, axis);

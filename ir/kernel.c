@@ -61,6 +61,7 @@ uint64_t kernel_hash(const Kernel *kernel) {
   hash_word(&hash, kernel->left);
   hash_word(&hash, kernel->right);
   hash_word(&hash, kernel->table);
+  hash_word(&hash, (uint64_t)kernel->chunk);
   hash_word(&hash, kernel->expr_count);
   for (uint32_t k = 0; k < kernel->expr_count; k++) hash_expr(&hash, &kernel->expr[k], axes);
   hash_word(&hash, kernel->reduction_count);
@@ -75,7 +76,7 @@ uint64_t kernel_hash(const Kernel *kernel) {
     hash_word(&hash, recurrence->decay);
     hash_word(&hash, recurrence->input);
     hash_word(&hash, recurrence->initial);
-    hash_word(&hash, (uint64_t)recurrence->reverse * 2 + recurrence->late);
+    hash_word(&hash, (uint64_t)recurrence->reverse * 4 + recurrence->late * 2u + recurrence->resumes);
   }
   hash_word(&hash, kernel->store_count);
   for (uint32_t k = 0; k < kernel->store_count; k++) {
@@ -123,7 +124,7 @@ static bool store_equal(const Store *a, const Store *b, uint32_t axis_count) {
 
 static bool recurrence_equal(const Recurrence *a, const Recurrence *b) {
   return a->decay == b->decay && a->input == b->input && a->initial == b->initial && a->reverse == b->reverse &&
-         a->late == b->late;
+         a->late == b->late && a->resumes == b->resumes;
 }
 
 static bool reduction_equal(const Reduction *a, const Reduction *b) {
@@ -134,7 +135,7 @@ bool kernel_equal(const Kernel *a, const Kernel *b) {
   uint32_t axes = a->axis_count;
   if (a->family != b->family || axes != b->axis_count || a->argument_count != b->argument_count ||
       a->read_count != b->read_count || a->left != b->left || a->right != b->right || a->table != b->table ||
-      a->expr_count != b->expr_count || a->reduction_count != b->reduction_count ||
+      a->chunk != b->chunk || a->expr_count != b->expr_count || a->reduction_count != b->reduction_count ||
       a->recurrence_count != b->recurrence_count || a->store_count != b->store_count) {
     return false;
   }

@@ -9,12 +9,15 @@
  * Four families:
  *   MAP       axes PARALLEL and REDUCED. Values are loaded, combined, reduced over REDUCED axes (EXPR_REDUCED reads a
  *             finished reduction, and may feed further reductions: mean, then variance, then the normalised row),
- * stored. CONTRACT  sum over REDUCED axes of left * right (two loads), the sum is EXPR_PRODUCT; an epilogue of
- * expressions over the PARALLEL axes follows, then stores. PARALLEL axes that both loads vary over are batch axes. SCAN
- * axes PARALLEL (batch), LANE (channels, the vector axis), TIME, and at most one STATE axis (n). Recurrences run along
- * TIME; reductions may be over STATE, LANE, TIME or any subset. Never a buffer over all axes. SPECTRAL  one Fourier
- * transform along an axis: a CONTRACT whose left factor is a constant table (program.h: BUFFER_CONSTANT), kept apart so
- * that a fast transform can take its place.
+ *             stored.
+ *   CONTRACT  sum over REDUCED axes of left * right (two loads), the sum is EXPR_PRODUCT; an epilogue of expressions
+ *             over the PARALLEL axes follows, then stores. PARALLEL axes that both loads vary over are batch axes.
+ *   SCAN      axes PARALLEL (batch), LANE (channels, the vector axis), TIME, and at most one STATE axis (n).
+ *             Recurrences run along TIME; reductions may be over STATE, LANE, TIME or any subset. Never a buffer over
+ *             all axes. A recurrence can leave its state at every `chunk` steps, and one that runs again for its
+ *             adjoint can start from there: then no more than a chunk of states is kept at a time.
+ *   SPECTRAL  one Fourier transform along an axis: a CONTRACT whose left factor is a constant table (program.h:
+ *             BUFFER_CONSTANT), kept apart so that a fast transform can take its place.
  *
  * What lowering guarantees and an emitter may rely on (kernel_verify checks it):
  *   all       Operands come before users, also through reductions and recurrences: a reduction's expression and a
@@ -38,8 +41,8 @@
  *   SCAN      PARALLEL axes, LANE, TIME, then STATE if there is one: exactly one LANE and one TIME. Recurrences of one
  *             direction come before all those of the other and do not depend on them; the later ones, and what is
  *             reduced and stored with them, may depend on the earlier ones' states at every step. A reduction is over
- * STATE, LANE or TIME or several of them, never over PARALLEL axes. One over STATE alone may be read by anything at its
- *             (PARALLEL, LANE, TIME) index; one over LANE or TIME is only stored. A scan that could not be fused
+ *             STATE, LANE or TIME or several of them, never over PARALLEL axes. One over STATE alone may be read by
+ *             anything at its (PARALLEL, LANE, TIME) index; one over LANE or TIME is only stored. A scan that could not be fused
  *             loads its decay and input and stores its states over all axes.
  *
  * Kernels are compared by content, so equal ones are compiled once: they hold no buffer ids, names or addresses, only
@@ -120,7 +123,8 @@ typedef struct Reduction {
 
 typedef enum StoreWhen {
   STORE_EACH, /* at every index of the axes its expression depends on */
-  STORE_LAST  /* scan: once, of a STATE or PREVIOUS at the last step of its recurrence; the access has no TIME axis */
+  STORE_LAST, /* scan: once, of a STATE or PREVIOUS at the last step of its recurrence; the access has no TIME axis */
+  STORE_CHECKPOINT /* scan: of a PREVIOUS before every step k * Kernel.chunk of its recurrence; the TIME index is k */
 } StoreWhen;
 
 typedef struct Store {
@@ -137,6 +141,8 @@ typedef struct Recurrence {
   uint32_t initial;      /* expression without TIME, or EXPR_NO_INITIAL */
   bool reverse;          /* t runs downwards */
   bool late;             /* h[t] = c + input[t], then c = decay[t] * h[t] */
+  bool resumes;          /* `initial` is a load of checkpoints: with k for the TIME index, the state before step
+                          * k * Kernel.chunk. Only in the direction of the first recurrence, and all or none there */
 } Recurrence;
 
 #define EXPR_NO_INITIAL UINT32_MAX
@@ -153,6 +159,7 @@ typedef struct Kernel {
   Recurrence *recurrence;
   Store *store;
   uint32_t left, right; /* contract, spectral: two EXPR_LOADs */
+  int64_t chunk;        /* scan: steps from checkpoint to checkpoint; 0: it has none */
   uint32_t table;       /* spectral: the one of them that loads the table */
 } Kernel;
 

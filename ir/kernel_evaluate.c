@@ -156,10 +156,15 @@ static double product(const Evaluation *evaluation, const int64_t *outer) {
 static void run_recurrence(const Evaluation *evaluation, const Expr *expr, uint32_t time, int64_t *index,
                            double *result) {
   const Recurrence *recurrence = &evaluation->kernel->recurrence[expr->which];
-  double carried = recurrence->initial == EXPR_NO_INITIAL ? 0 : value_at(evaluation, recurrence->initial, index);
+  bool starts = recurrence->initial != EXPR_NO_INITIAL && !recurrence->resumes;
+  double carried = starts ? value_at(evaluation, recurrence->initial, index) : 0;
   int64_t steps = evaluation->extent[time];
   double state = carried; /* of the step before; for a late recurrence `carried` is decay * state */
   for (int64_t step = 0; step < steps; step++) {
+    if (recurrence->resumes && step % evaluation->kernel->chunk == 0) {
+      index[time] = step / evaluation->kernel->chunk;
+      carried = state = load(evaluation, &evaluation->kernel->expr[recurrence->initial].access, index);
+    }
     index[time] = recurrence->reverse ? steps - 1 - step : step;
     double decay = value_at(evaluation, recurrence->decay, index);
     double input = value_at(evaluation, recurrence->input, index);
@@ -215,6 +220,8 @@ static void evaluate_expr(Evaluation *evaluation, uint32_t e, Arena *arena) {
   const Expr *expr = &kernel->expr[e];
   bool is_product = kernel->family == LOWER_CONTRACT || kernel->family == LOWER_SPECTRAL;
   if (is_product && (e == kernel->left || e == kernel->right)) return; /* read by product() */
+  for (uint32_t r = 0; r < kernel->recurrence_count; r++)
+    if (kernel->recurrence[r].resumes && kernel->recurrence[r].initial == e) return; /* read by run_recurrence() */
   double *result = ARENA_ARRAY(arena, double, count_of(evaluation, expr->axes));
   evaluation->value[e] = result;
   if (expr->kind == EXPR_STATE || expr->kind == EXPR_PREVIOUS) {
@@ -257,10 +264,33 @@ static void store_tiles(const Evaluation *evaluation, const Store *store) {
   }
 }
 
+static void store_checkpoints(const Evaluation *evaluation, const Store *store) {
+  const Kernel *kernel = evaluation->kernel;
+  const Expr *expr = &kernel->expr[store->expr];
+  bool reverse = kernel->recurrence[expr->which].reverse;
+  uint32_t time = 0;
+  while (kernel->axis[time].role != AXIS_TIME) time++;
+  AxisMask others = (access_axes(&store->access) | expr->axes) & ~((AxisMask)1 << time);
+  int64_t index[KERNEL_MAX_AXES] = {0};
+  do {
+    for (int64_t step = 0; step < evaluation->extent[time]; step += kernel->chunk) {
+      index[time] = reverse ? evaluation->extent[time] - 1 - step : step;
+      double value = value_at(evaluation, store->expr, index);
+      index[time] = step / kernel->chunk;
+      evaluation->arguments[store->access.slot][access_address(evaluation, &store->access, index)] = value;
+    }
+    index[time] = 0;
+  } while (advance(evaluation, others, index));
+}
+
 static void evaluate_store(const Evaluation *evaluation, const Store *store) {
   const Kernel *kernel = evaluation->kernel;
   if (store->tile_stride.factor != 0) {
     store_tiles(evaluation, store);
+    return;
+  }
+  if (store->when == STORE_CHECKPOINT) {
+    store_checkpoints(evaluation, store);
     return;
   }
   int64_t index[KERNEL_MAX_AXES] = {0};

@@ -1,5 +1,7 @@
 #include "kernel.h"
 
+#include <inttypes.h>
+
 static const char *const role_name[] = {[AXIS_PARALLEL] = "parallel",
                                         [AXIS_REDUCED] = "reduced",
                                         [AXIS_LANE] = "lane",
@@ -103,6 +105,7 @@ static void print_store(Text *out, const Store *store, const char *const *names)
   print_access(out, &store->access, names);
   text_print(out, " = e%u", store->expr);
   if (store->when == STORE_LAST) text_puts(out, " last");
+  if (store->when == STORE_CHECKPOINT) text_puts(out, " at checkpoints");
   if (store->tile_stride.factor != 0) {
     text_puts(out, " tiles apart ");
     text_dim(out, store->tile_stride, names);
@@ -138,8 +141,10 @@ void kernel_print(const Kernel *kernel, const char *const *names, Text *out) {
   for (uint32_t k = 0; k < kernel->recurrence_count; k++) {
     const Recurrence *recurrence = &kernel->recurrence[k];
     text_print(out, "  h%u: decay e%u, input e%u", k, recurrence->decay, recurrence->input);
-    if (recurrence->initial != EXPR_NO_INITIAL) text_print(out, ", initial e%u", recurrence->initial);
+    const char *from = recurrence->resumes ? "checkpoints" : "initial";
+    if (recurrence->initial != EXPR_NO_INITIAL) text_print(out, ", %s e%u", from, recurrence->initial);
     text_print(out, "%s%s\n", recurrence->reverse ? ", reverse" : "", recurrence->late ? ", late" : "");
   }
+  if (kernel->chunk) text_print(out, "  a checkpoint every %" PRId64 " steps\n", kernel->chunk);
   for (uint32_t k = 0; k < kernel->store_count; k++) print_store(out, &kernel->store[k], names);
 }

@@ -81,6 +81,35 @@ static const char *check_reduction(const Check *check, uint32_t r) {
   }
 }
 
+/* Only recurrences of the first direction start again from checkpoints, and none of them is stored at its last step,
+ * which is not the last to be run. */
+static const char *check_checkpoints(const Check *check) {
+  const Kernel *kernel = check->kernel;
+  bool resumes = false;
+  for (uint32_t r = 0; r < kernel->recurrence_count; r++) {
+    const Recurrence *recurrence = &kernel->recurrence[r];
+    bool first = recurrence->reverse == kernel->recurrence[0].reverse;
+    bool resumed = recurrence->resumes;
+    if (resumed && (recurrence->late || recurrence->initial == EXPR_NO_INITIAL || !first || kernel->chunk < 1))
+      return arena_format(check->arena, "h%u: checkpoints", r);
+    if (resumed && kernel->expr[recurrence->initial].kind != EXPR_LOAD)
+      return arena_format(check->arena, "h%u: checkpoints are no load", r);
+    if (first && resumes != resumed && r > 0) return arena_format(check->arena, "h%u: some start from checkpoints", r);
+    resumes |= resumed;
+  }
+  for (uint32_t s = 0; s < kernel->store_count; s++) {
+    const Store *store = &kernel->store[s];
+    const Expr *expr = &kernel->expr[store->expr];
+    bool first = kernel->recurrence_count && (expr->kind == EXPR_STATE || expr->kind == EXPR_PREVIOUS) &&
+                 kernel->recurrence[expr->which].reverse == kernel->recurrence[0].reverse;
+    if (store->when == STORE_CHECKPOINT &&
+        (expr->kind != EXPR_PREVIOUS || kernel->chunk < 1 || resumes || kernel->recurrence[expr->which].late))
+      return arena_format(check->arena, "store %u: checkpoints", s);
+    if (store->when == STORE_LAST && resumes && first) return arena_format(check->arena, "store %u: the last step", s);
+  }
+  return NULL;
+}
+
 /* A sum over LANE or TIME is only stored; a sum over LANE is stored by tiles. */
 static const char *check_scan_uses(const Check *check) {
   const Kernel *kernel = check->kernel;
@@ -190,5 +219,7 @@ const char *kernel_verify(const Kernel *kernel, Arena *arena) {
   if (message != NULL) return message;
   if (kernel->store_count == 0) return "nothing is stored";
   if (kernel->family == LOWER_CONTRACT || kernel->family == LOWER_SPECTRAL) return check_product(&check);
-  return kernel->family == LOWER_SCAN ? check_scan_uses(&check) : NULL;
+  if (kernel->family != LOWER_SCAN) return NULL;
+  message = check_scan_uses(&check);
+  return message ? message : check_checkpoints(&check);
 }

@@ -300,6 +300,39 @@ static const char *shape_rule_scan(const RuleContext *context, Shape *out) {
   return context->operand_count == 3 ? check_initial(context, 2, axis) : NULL;
 }
 
+/* The axis becomes one of pieces of `steps`, and axis `last` comes last. */
+static const char *shape_of_checkpoints(const RuleContext *context, Shape *shape) {
+  int64_t axis = context->attribute[CHECKPOINT_AXIS].integer, steps = context->attribute[CHECKPOINT_STEPS].integer;
+  int64_t last = context->attribute[CHECKPOINT_LAST].integer;
+  TRY(check_axis(context, axis, shape->rank));
+  TRY(check_axis(context, last, shape->rank));
+  TRY(check_flag(context, CHECKPOINT_REVERSE));
+  REQUIRE(steps >= 1, "%" PRId64 " steps between checkpoints", steps);
+  REQUIRE(dim_is_constant(shape->dim[axis]), "axis %" PRId64 " has no constant extent", axis);
+  shape->dim[axis] = dim_constant((shape->dim[axis].factor + steps - 1) / steps);
+  Dim moved = shape->dim[last];
+  shape_remove(shape, (int32_t)last);
+  shape->dim[shape->rank++] = moved;
+  return NULL;
+}
+
+static const char *shape_rule_rescan(const RuleContext *context, Shape *out) {
+  *out = *context->operand[0];
+  REQUIRE(shape_equal(out, context->operand[1]), "the decay is %s but the input is %s", shape_text(context, out),
+          shape_text(context, context->operand[1]));
+  Shape expected = *out;
+  TRY(shape_of_checkpoints(context, &expected));
+  REQUIRE(shape_equal(&expected, context->operand[2]), "the checkpoints are %s, not %s",
+          shape_text(context, context->operand[2]), shape_text(context, &expected));
+  return NULL;
+}
+
+static const char *shape_rule_checkpoint(const RuleContext *context, Shape *out) {
+  *out = *context->operand[0];
+  TRY(shape_of_checkpoints(context, out));
+  return context->operand_count == 2 ? check_initial(context, 1, context->attribute[CHECKPOINT_AXIS].integer) : NULL;
+}
+
 static const char *shape_rule_dft(const RuleContext *context, Shape *out) {
   const Attribute *axes = &context->attribute[DFT_AXES];
   int64_t form = context->attribute[DFT_FORM].integer;

@@ -80,31 +80,11 @@ static void add_producers(Fusion *fusion) {
   }
 }
 
-/* Everything that has to wait for what the cluster stores. A cluster runs as a whole, so all of it waits. */
-static void find_waiting(const Fusion *fusion, bool *waiting) {
-  const Graph *graph = fusion->graph;
-  bool *cluster_waits = ARENA_ARRAY(fusion->scratch, bool, graph->cluster_count + 1);
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (NodeId id = 1; id <= graph->node_count; id++) {
-      if (waiting[id] || (fusion->member[id] && !fusion->again[id])) continue;
-      const Node *node = node_of(fusion, id);
-      bool waits = cluster_waits[node->cluster];
-      for (uint32_t k = 0; k < node->operand_count && !waits; k++) {
-        NodeId operand = node->operand[k];
-        waits = waiting[operand] || (fusion->member[operand] && !fusion->again[operand]);
-      }
-      if (!waits) continue;
-      waiting[id] = changed = true;
-      if (node->cluster != 0) cluster_waits[node->cluster] = true;
-    }
-  }
-}
-
 /* Does nothing that the members read wait for them? */
 static bool is_convex(const Fusion *fusion) {
-  bool *waiting = ARENA_ARRAY(fusion->scratch, bool, fusion->graph->node_count + 1);
-  find_waiting(fusion, waiting);
+  bool *own = ARENA_ARRAY(fusion->scratch, bool, fusion->graph->node_count + 1);
+  for (NodeId id = 1; id <= fusion->graph->node_count; id++) own[id] = fusion->member[id] && !fusion->again[id];
+  const bool *waiting = graph_find_waiting(fusion->graph, own, fusion->scratch);
   for (NodeId id = 1; id <= fusion->graph->node_count; id++) {
     if (!fusion->member[id]) continue;
     const Node *node = node_of(fusion, id);

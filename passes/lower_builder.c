@@ -297,6 +297,7 @@ Kernel *builder_finish(Builder *builder, Arena *arena, ValueId **out_arguments) 
   kernel->left = builder->left;
   kernel->right = builder->right;
   kernel->table = builder->table;
+  kernel->chunk = builder->chunk;
   order_loops(kernel);
   merge_loops(kernel);
   order_slots(builder, kernel, arena, out_arguments);

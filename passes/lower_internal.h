@@ -132,6 +132,7 @@ typedef struct Builder {
   bool slot_written[SLOTS_MAX];
   uint32_t slot_count;
   uint32_t left, right, table;
+  int64_t chunk;                       /* scan: steps from checkpoint to checkpoint, 0 for none */
   PlacedExpr **placed;                 /* by node */
   int32_t lane_axis, state_axis;       /* scan: axes of the anchor, state_axis -1 for none */
   Place full;                          /* scan: the place of the anchor's states */
@@ -187,8 +188,8 @@ Kernel *builder_finish(Builder *builder, Arena *arena, ValueId **out_arguments);
 
 /* scan: stores one result, as partial sums where it sums over LANE or PARALLEL axes. */
 bool lower_scan_root(Builder *builder, NodeId id, const Place *place);
-/* scan: stores the state after the last step, where that is what `id` is. */
-bool lower_scan_last(Builder *builder, NodeId id, bool *out_done);
+/* scan: stores states of single steps (the last one, checkpoints), where that is what `id` is. */
+bool lower_scan_states(Builder *builder, NodeId id, bool *out_done);
 /* scan: the kernel that adds up partial sums. */
 bool lower_partial_sum(Builder *builder, const PartialSum *partial);
 /* scan: how well the choice of axes suits the loads and stores; more is better. */

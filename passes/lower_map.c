@@ -264,7 +264,7 @@ bool lower_roots(Builder *builder, NodeId main, const Place *main_place) {
     }
     if (!clusters->stored[id]) continue;
     bool done = false;
-    if (builder->family == LOWER_SCAN && !lower_scan_last(builder, id, &done)) return false;
+    if (builder->family == LOWER_SCAN && !lower_scan_states(builder, id, &done)) return false;
     if (done) continue;
     if (!has_place[id]) return builder_fail(builder, FAILURE_SHAPE, id, "a result with axes of its own");
     if (builder->family == LOWER_SCAN) {

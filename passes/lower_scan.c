@@ -20,16 +20,51 @@ static Place without_axis(const Place *place, int64_t axis) {
   return result;
 }
 
+static bool is_recurrence(OpCode op) { return op == OP_SCAN || op == OP_RESCAN; }
+static bool is_late(const Node *scan) { return scan->op == OP_SCAN && node_integer(scan, SCAN_LATE) != 0; }
+
+/* One kernel has one distance between checkpoints. */
+static bool set_chunk(Builder *builder, NodeId id, int64_t steps) {
+  if (builder->chunk != 0 && builder->chunk != steps)
+    return builder_fail(builder, FAILURE_SHAPE, id, "checkpoints at other steps");
+  builder->chunk = steps;
+  return true;
+}
+
+/* Where checkpoints are with axis `last` of the states moved to the end. */
+static Place checkpoint_place(const Builder *builder, int64_t last) {
+  Place place = builder->full;
+  Position moved = place.axis[last];
+  for (int32_t k = (int32_t)last; k < place.rank - 1; k++) place.axis[k] = place.axis[k + 1];
+  place.axis[place.rank - 1] = moved;
+  return place;
+}
+
+/* The load of the checkpoints of `node`, whose chunk number stands for the step. */
+static bool load_checkpoints(Builder *builder, NodeId id, Recurrence *recurrence) {
+  const Node *node = node_of(builder, id);
+  NodeId checkpoints = node->operand[2];
+  if (builder->clusters->of[checkpoints] == builder->cluster)
+    return builder_fail(builder, FAILURE_SHAPE, id, "its checkpoints are made in the same kernel");
+  Place place = checkpoint_place(builder, node_integer(node, RESCAN_LAST));
+  return lower_value(builder, checkpoints, &place, &recurrence->initial) &&
+         set_chunk(builder, id, node_integer(node, RESCAN_STEPS));
+}
+
 /* The number of the recurrence of scan `id`; adds it when it is first needed. */
 static bool recurrence_of(Builder *builder, NodeId id, uint32_t *out_which, AxisMask *out_axes) {
   const Node *node = node_of(builder, id);
   Recurrence recurrence = {.initial = EXPR_NO_INITIAL};
   recurrence.reverse = node_integer(node, SCAN_REVERSE) != 0;
-  recurrence.late = node_integer(node, SCAN_LATE) != 0;
+  recurrence.late = is_late(node);
+  recurrence.resumes = node->op == OP_RESCAN;
   if (!lower_value(builder, node->operand[0], &builder->full, &recurrence.decay)) return false;
   if (!lower_value(builder, node->operand[1], &builder->full, &recurrence.input)) return false;
   AxisMask axes = builder->expr[recurrence.decay].axes | builder->expr[recurrence.input].axes;
-  if (node->operand_count == 3) {
+  if (node->op == OP_RESCAN) {
+    if (!load_checkpoints(builder, id, &recurrence)) return false;
+    axes |= builder->expr[recurrence.initial].axes;
+  } else if (node->operand_count == 3) {
     Place first = without_axis(&builder->full, node_integer(node, SCAN_AXIS));
     if (!lower_value(builder, node->operand[2], &first, &recurrence.initial)) return false;
     axes |= builder->expr[recurrence.initial].axes;
@@ -46,7 +81,13 @@ static bool recurrence_of(Builder *builder, NodeId id, uint32_t *out_which, Axis
   return true;
 }
 
-static bool same_initial(const Node *scan, const Node *delay) {
+/* A recurrence that starts from checkpoints has the initial state of those. */
+static bool same_initial(const Builder *builder, const Node *scan, const Node *delay) {
+  if (scan->op == OP_RESCAN) {
+    const Node *checkpoints = node_of(builder, scan->operand[2]);
+    if (checkpoints->op != OP_CHECKPOINT || checkpoints->operand_count != delay->operand_count) return false;
+    return delay->operand_count == 1 || checkpoints->operand[1] == delay->operand[1];
+  }
   if (scan->operand_count == 3) return delay->operand_count == 2 && delay->operand[1] == scan->operand[2];
   return delay->operand_count == 1;
 }
@@ -60,10 +101,10 @@ bool lower_state(Builder *builder, NodeId id, const Place *place, uint32_t *out_
   if (node->op == OP_DELAY) {
     scan = node->operand[0];
     const Node *source = node_of(builder, scan);
-    bool local = builder->clusters->of[scan] == builder->cluster && source->op == OP_SCAN;
+    bool local = builder->clusters->of[scan] == builder->cluster && is_recurrence(source->op);
     if (!local || node_integer(node, DELAY_AXIS) != node_integer(source, SCAN_AXIS) ||
         (node_integer(node, DELAY_REVERSE) != 0) != (node_integer(source, SCAN_REVERSE) != 0) ||
-        !same_initial(source, node)) {
+        !same_initial(builder, source, node)) {
       return builder_fail(builder, FAILURE_SHAPE, id, "a delay that is not the state before");
     }
   }
@@ -155,6 +196,26 @@ static bool store_last(Builder *builder, NodeId id) {
   return true;
 }
 
+/* The states before every `steps`-th step. */
+static bool store_checkpoints(Builder *builder, NodeId id) {
+  const Node *node = node_of(builder, id), *scan = node_of(builder, node->operand[0]);
+  bool fits = scan->op == OP_SCAN && !is_late(scan) &&
+              node_integer(node, CHECKPOINT_AXIS) == node_integer(scan, SCAN_AXIS) &&
+              node_integer(node, CHECKPOINT_REVERSE) == node_integer(scan, SCAN_REVERSE) &&
+              node->operand_count + 1 == scan->operand_count &&
+              (node->operand_count == 1 || node->operand[1] == scan->operand[2]);
+  if (!fits) return builder_fail(builder, FAILURE_SHAPE, id, "checkpoints of another recurrence");
+  Expr expr = {.kind = EXPR_PREVIOUS};
+  if (!recurrence_of(builder, node->operand[0], &expr.which, &expr.axes)) return false;
+  if (!set_chunk(builder, id, node_integer(node, CHECKPOINT_STEPS))) return false;
+  ValueId value = builder->lowered->of_node[id];
+  Store *store;
+  Place place = checkpoint_place(builder, node_integer(node, CHECKPOINT_LAST));
+  if (!builder_store(builder, value, &node->shape, &place, id, builder_expr(builder, &expr), &store)) return false;
+  store->when = STORE_CHECKPOINT;
+  return true;
+}
+
 bool lower_scan_root(Builder *builder, NodeId id, const Place *place) {
   builder->root = id;
   uint32_t expr;
@@ -173,11 +234,13 @@ bool lower_scan_root(Builder *builder, NodeId id, const Place *place) {
   return builder_store(builder, value, &node_of(builder, id)->shape, place, id, expr, NULL);
 }
 
-bool lower_scan_last(Builder *builder, NodeId id, bool *out_done) {
+bool lower_scan_states(Builder *builder, NodeId id, bool *out_done) {
   const Node *node = node_of(builder, id);
-  *out_done = node->op == OP_SLICE && node_of(builder, node->operand[0])->op == OP_SCAN &&
+  *out_done = (node->op == OP_SLICE || node->op == OP_CHECKPOINT) &&
+              node_of(builder, node->operand[0])->op == OP_SCAN &&
               builder->clusters->of[node->operand[0]] == builder->cluster;
-  return !*out_done || store_last(builder, id);
+  if (!*out_done) return true;
+  return node->op == OP_SLICE ? store_last(builder, id) : store_checkpoints(builder, id);
 }
 
 bool lower_partial_sum(Builder *builder, const PartialSum *partial) {
@@ -210,8 +273,8 @@ static bool first_direction(const Builder *builder) {
   const Node *first = NULL;
   for (uint32_t k = clusters->member_first[builder->cluster]; k < clusters->member_first[builder->cluster + 1]; k++) {
     const Node *member = node_of(builder, clusters->member[k]);
-    if (member->op != OP_SCAN) continue;
-    if (node_integer(member, SCAN_LATE) == 0) return node_integer(member, SCAN_REVERSE) != 0;
+    if (!is_recurrence(member->op)) continue;
+    if (!is_late(member)) return node_integer(member, SCAN_REVERSE) != 0;
     if (first == NULL) first = member;
   }
   return first != NULL && node_integer(first, SCAN_REVERSE) != 0;
@@ -221,7 +284,7 @@ static bool add_recurrences(Builder *builder, bool reverse) {
   const Clusters *clusters = builder->clusters;
   for (uint32_t k = clusters->member_first[builder->cluster]; k < clusters->member_first[builder->cluster + 1]; k++) {
     const Node *member = node_of(builder, clusters->member[k]);
-    if (member->op != OP_SCAN || (node_integer(member, SCAN_REVERSE) != 0) != reverse) continue;
+    if (!is_recurrence(member->op) || (node_integer(member, SCAN_REVERSE) != 0) != reverse) continue;
     uint32_t expr;
     if (!lower_value(builder, clusters->member[k], &builder->full, &expr)) return false;
   }

@@ -93,24 +93,46 @@ static bool lower_pad(Builder *builder, NodeId id, const Place *place, uint32_t 
   return lower_guarded(builder, id, node->operand[0], axis, inner, out_expr);
 }
 
-static bool lower_delay(Builder *builder, NodeId id, const Place *place, uint32_t *out_expr) {
+/* The first operand at `inner`, which may be before the first step: there the second operand, or 0. */
+static bool lower_shifted(Builder *builder, NodeId id, const Place *place, const Place *inner, int64_t axis, Dim extent,
+                          uint32_t *out_expr) {
   const Node *node = node_of(builder, id);
-  int64_t axis = node_integer(node, DELAY_AXIS);
-  bool reverse = node_integer(node, DELAY_REVERSE) != 0;
-  Place inner = *place;
-  inner.axis[axis].constant.constant += reverse ? 1 : -1;
-  if (node->operand_count == 1) return lower_guarded(builder, id, node->operand[0], axis, inner, out_expr);
+  if (node->operand_count == 1) return lower_guarded(builder, id, node->operand[0], axis, *inner, out_expr);
   if (builder->one_load) return builder_fail(builder, FAILURE_STORE, id, "a factor is no plain load");
-  Position shifted = inner.axis[axis];
   Place first = *place;
   first.rank--;
   for (int32_t k = (int32_t)axis; k < first.rank; k++) first.axis[k] = place->axis[k + 1];
   uint32_t before = 0, other = 0;
-  if (!lower_guarded(builder, id, node->operand[0], axis, inner, &before)) return false;
+  if (!lower_guarded(builder, id, node->operand[0], axis, *inner, &before)) return false;
   if (!lower_value(builder, node->operand[1], &first, &other)) return false;
-  uint32_t condition = inside(builder, &shifted, node->shape.dim[axis]);
+  uint32_t condition = inside(builder, &inner->axis[axis], extent);
   *out_expr = condition == UINT32_MAX ? before : builder_op(builder, OP_SELECT, condition, before, other);
   return true;
+}
+
+static bool lower_delay(Builder *builder, NodeId id, const Place *place, uint32_t *out_expr) {
+  const Node *node = node_of(builder, id);
+  int64_t axis = node_integer(node, DELAY_AXIS);
+  Place inner = *place;
+  inner.axis[axis].constant.constant += node_integer(node, DELAY_REVERSE) != 0 ? 1 : -1;
+  return lower_shifted(builder, id, place, &inner, axis, node->shape.dim[axis], out_expr);
+}
+
+/* Where no scan leaves them: the states one step before every `steps`-th. */
+static bool lower_checkpoint(Builder *builder, NodeId id, const Place *place, uint32_t *out_expr) {
+  const Node *node = node_of(builder, id);
+  int64_t axis = node_integer(node, CHECKPOINT_AXIS), steps = node_integer(node, CHECKPOINT_STEPS);
+  bool reverse = node_integer(node, CHECKPOINT_REVERSE) != 0;
+  Dim extent = node_of(builder, node->operand[0])->shape.dim[axis];
+  Place cut = *place; /* with the last axis back in its place among the states' */
+  for (int32_t k = place->rank - 1; k > node_integer(node, CHECKPOINT_LAST); k--) cut.axis[k] = place->axis[k - 1];
+  cut.axis[node_integer(node, CHECKPOINT_LAST)] = place->axis[place->rank - 1];
+  Place inner = cut;
+  Position position = {0};
+  position_add(&position, &cut.axis[axis], reverse ? -steps : steps);
+  position.constant.constant += reverse ? extent.factor : -1;
+  inner.axis[axis] = position;
+  return lower_shifted(builder, id, &cut, &inner, axis, extent, out_expr);
 }
 
 /* Which part an element is in is decided while compiling where it can be, else by comparing the index. */
@@ -184,7 +206,7 @@ static bool lower_op(Builder *builder, NodeId id, const Place *place, uint32_t *
   if (op_info(node->op)->lowering == LOWER_VIEW) return lower_view(builder, id, place, out_expr);
   if (node->op == OP_PAD) return lower_pad(builder, id, place, out_expr);
   if (node->op == OP_CONCAT) return lower_concat(builder, id, place, out_expr);
-  if (node->op == OP_SCAN) return lower_state(builder, id, place, out_expr);
+  if (node->op == OP_SCAN || node->op == OP_RESCAN) return lower_state(builder, id, place, out_expr);
   if (node->op == OP_DELAY) {
     if (builder->family == LOWER_SCAN && lower_state(builder, id, place, out_expr)) return true;
     return lower_delay(builder, id, place, out_expr);
@@ -209,6 +231,8 @@ static bool lower_op(Builder *builder, NodeId id, const Place *place, uint32_t *
       return lower_reduce(builder, id, place, out_expr);
     case OP_CONTRACT:
       return lower_inner_product(builder, id, place, out_expr);
+    case OP_CHECKPOINT:
+      return lower_checkpoint(builder, id, place, out_expr);
     case OP_UNWINDOW:
       return lower_overlap_add(builder, id, place, out_expr);
     default:

@@ -117,3 +117,38 @@ Assignment assignment_of_graph(const Graph *graph, uint32_t more, Arena *arena) 
   for (NodeId id = 1; id <= graph->node_count; id++) assignment.home[id] = graph->node[id].cluster;
   return assignment;
 }
+
+NodeId graph_copy_clustered(Graph *to, const Graph *from, NodeId id, const NodeId *map) {
+  const Node *node = graph_node(from, id);
+  LoweringKind kind = op_info(node->op)->lowering;
+  if (kind == LOWER_LEAF || (kind == LOWER_VIEW && node->cluster == 0)) return graph_copy_node(to, from, id, map);
+  NodeId operands[GRAPH_MAX_OPERANDS];
+  for (uint32_t k = 0; k < node->operand_count; k++) operands[k] = map[node->operand[k]];
+  NodeId copy = graph_add_clone(to, node->op, operands, node->operand_count, node->attribute);
+  to->node[copy].cluster = node->cluster;
+  return copy;
+}
+
+void graph_copy_clusters(Graph *to, const Graph *from, const NodeId *map) {
+  for (uint32_t c = 1; c <= from->cluster_count; c++)
+    graph_add_cluster(to, from->cluster[c].family, map[from->cluster[c].anchor]);
+}
+
+bool *graph_find_waiting(const Graph *graph, const bool *source, Arena *arena) {
+  bool *waiting = ARENA_ARRAY(arena, bool, graph->node_count + 1);
+  bool *cluster_waits = ARENA_ARRAY(arena, bool, graph->cluster_count + 1);
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (NodeId id = 1; id <= graph->node_count; id++) {
+      if (waiting[id] || source[id]) continue;
+      const Node *node = graph_node(graph, id);
+      bool waits = cluster_waits[node->cluster];
+      for (uint32_t k = 0; k < node->operand_count && !waits; k++)
+        waits = waiting[node->operand[k]] || source[node->operand[k]];
+      if (!waits) continue;
+      waiting[id] = changed = true;
+      if (node->cluster != 0) cluster_waits[node->cluster] = true;
+    }
+  }
+  return waiting;
+}

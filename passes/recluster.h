@@ -21,4 +21,14 @@ Graph *graph_recluster(const Graph *graph, Arena *arena, const Assignment *assig
 /* An assignment that says what the graph says, with room for `more` further clusters. */
 Assignment assignment_of_graph(const Graph *graph, uint32_t more, Arena *arena);
 
+/* The node with its cluster's number; neither it nor its copy merges with an equal node, leaves and views outside of
+ * clusters apart. */
+NodeId graph_copy_clustered(Graph *to, const Graph *from, NodeId id, const NodeId *map);
+/* The clusters themselves, once all nodes have been copied. */
+void graph_copy_clusters(Graph *to, const Graph *from, const NodeId *map);
+
+/* [id]: the node has to wait for one of `source`. A cluster runs as a whole, so all of it waits; of the sources
+ * themselves nothing is said. */
+bool *graph_find_waiting(const Graph *graph, const bool *source, Arena *arena);
+
 #endif

@@ -7,6 +7,7 @@
 #include "scan_layout.h"
 
 #include "lower_internal.h"
+#include "recluster.h"
 
 /* By broadcast: 1 + the axis of its operand that is LANE in a cluster that reads it; 0: leave it alone. */
 static void mark_broadcasts(const Graph *graph, uint32_t cluster, int32_t lane, int32_t *marks) {
@@ -40,17 +41,6 @@ static NodeId lay_out(Graph *to, const Node *broadcast, NodeId x, int32_t axis) 
                          broadcast->attribute[BROADCAST_AXES].integers);
 }
 
-static NodeId copy_node(Graph *to, const Graph *from, NodeId id, const NodeId *map) {
-  const Node *node = graph_node(from, id);
-  LoweringKind kind = op_info(node->op)->lowering;
-  if (kind == LOWER_LEAF || (kind == LOWER_VIEW && node->cluster == 0)) return graph_copy_node(to, from, id, map);
-  NodeId operands[GRAPH_MAX_OPERANDS];
-  for (uint32_t k = 0; k < node->operand_count; k++) operands[k] = map[node->operand[k]];
-  NodeId copy = graph_add_clone(to, node->op, operands, node->operand_count, node->attribute);
-  to->node[copy].cluster = node->cluster;
-  return copy;
-}
-
 Graph *scan_layout(const Graph *graph, Arena *arena) {
   Arena *scratch = arena_create();
   int32_t *marks = ARENA_ARRAY(scratch, int32_t, graph->node_count + 1);
@@ -65,12 +55,11 @@ Graph *scan_layout(const Graph *graph, Arena *arena) {
   for (NodeId id = 1; id <= graph->node_count; id++) {
     const Node *node = graph_node(graph, id);
     to->span = node->span;
-    map[id] = marks[id] > 0 ? lay_out(to, node, map[node->operand[0]], marks[id] - 1) : copy_node(to, graph, id, map);
+    map[id] = marks[id] > 0 ? lay_out(to, node, map[node->operand[0]], marks[id] - 1)
+                            : graph_copy_clustered(to, graph, id, map);
   }
   to->span = graph->span;
-  for (uint32_t c = 1; c <= graph->cluster_count; c++) {
-    graph_add_cluster(to, graph->cluster[c].family, map[graph->cluster[c].anchor]);
-  }
+  graph_copy_clusters(to, graph, map);
   graph_copy_outputs(to, graph, map);
   arena_destroy(scratch);
   return to;
