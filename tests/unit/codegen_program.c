@@ -2,6 +2,7 @@
  * fusion, at every vector width. */
 #include "passes/lower.h"
 #include "passes/pipeline.h"
+#include "tests/golden_graph.h"
 #include "tests/program_code.h"
 #include "tests/random_graph.h"
 #include "tests/suite_run.h"
@@ -78,6 +79,27 @@ START_TEST(random_backward) {
 }
 END_TEST
 
+static uint32_t count_ops(const Program *program, OpCode op) {
+  uint32_t count = 0;
+  for (NodeId id = 1; id <= program->graph->node_count; id++) count += graph_op(program->graph, id) == op;
+  return count;
+}
+
+/* The adjoint of a long scan starts from checkpoints; the last chunk is shorter. All vector widths. */
+START_TEST(long_scan) {
+  arena = arena_create();
+  static const char *const model[] = {TESTS_FOLDER "/golden/lower/long_scan.ir",
+                                      TESTS_FOLDER "/golden/lower/long_scan_reverse.ir"};
+  Graph *graph = golden_graph(arena, model[_i % 2]);
+  const Graph *reference =
+      graph_differentiate(graph, arena, &(DifferentiateSpec){.parameters = true, .inputs = true});
+  const Program *program = build(reference, true);
+  ck_assert_uint_eq(count_ops(program, OP_RESCAN), 1);
+  check_code(program, reference, (uint64_t)_i);
+  arena_destroy(arena);
+}
+END_TEST
+
 int main(void) {
   codegen_library(); /* loaded once, before the tests fork */
   Suite *suite = suite_create("codegen_program");
@@ -85,6 +107,7 @@ int main(void) {
   tcase_set_timeout(graphs, 300);
   tcase_add_loop_test(graphs, random_forward, 0, 2 * GRAPHS);
   tcase_add_loop_test(graphs, random_backward, 0, GRAPHS);
+  tcase_add_loop_test(graphs, long_scan, 0, 6);
   suite_add_tcase(suite, graphs);
   return suite_run(suite);
 }

@@ -1,6 +1,7 @@
 /* Programs compute what their graphs do: random graphs with every op, with and without fusion, several batch sizes. */
 #include "passes/lower.h"
 #include "passes/pipeline.h"
+#include "tests/golden_graph.h"
 #include "tests/program_run.h"
 #include "tests/random_graph.h"
 #include "tests/suite_run.h"
@@ -87,22 +88,6 @@ static void find_models(void) {
   closedir(directory);
 }
 
-static Graph *read_model(const char *path) {
-  FILE *file = fopen(path, "rb");
-  ck_assert_msg(file != NULL, "%s cannot be read", path);
-  Text text = text_begin(arena);
-  char block[4096];
-  for (size_t count; (count = fread(block, 1, sizeof block, file)) > 0;) text_add(&text, block, count);
-  fclose(file);
-  const char *end = strstr(text.data, "\n}\n"); /* a second graph, of initial values, may follow */
-  ck_assert_ptr_nonnull(end);
-  size_t length = (size_t)(end - text.data) + 3;
-  Diagnostics *diagnostics = diagnostics_create(arena);
-  Graph *graph = graph_read(arena, diagnostics, diagnostics_add_source(diagnostics, path, text.data, length));
-  ck_assert_msg(graph != NULL, "%s does not parse", path);
-  return graph;
-}
-
 static bool has_loss(const Graph *graph) {
   for (uint32_t k = 0; k < graph->output_count; k++) {
     if (graph->output[k].kind == OUTPUT_LOSS) return true;
@@ -123,7 +108,7 @@ static int64_t full_space(const Graph *graph, const int64_t *symbols) {
 /* Forward and backward; no tensor of a scan's full space [B, T, E, N] is in a fused program. */
 START_TEST(model_computes) {
   begin();
-  Graph *graph = read_model(models[_i / 2]);
+  Graph *graph = golden_graph(arena, models[_i / 2]);
   bool fuse = _i % 2;
   if (has_loss(graph))
     graph = graph_differentiate(graph, arena, &(DifferentiateSpec){.parameters = true, .inputs = true});
