@@ -139,6 +139,17 @@ NodeId simplify_slice_of_pad(const Candidate *candidate) {
   return NODE_NONE;
 }
 
+/* So that nobody wants the other steps of x and y, which may then exist in a kernel alone: the first step of a decay. */
+NodeId simplify_slice_of_elementwise(const Candidate *candidate) {
+  const Node *node = candidate->node, *source = candidate_operand(candidate, 0);
+  if (!op_is_elementwise(source->op) || node_integer(node, SLICE_SIZE) != 1) return NODE_NONE;
+  NodeId operand[3];
+  for (uint32_t k = 0; k < source->operand_count; k++)
+    operand[k] = graph_slice(candidate->graph, source->operand[k], node_integer(node, SLICE_AXIS),
+                             node_integer(node, SLICE_START), 1);
+  return graph_add(candidate->graph, source->op, operand, source->operand_count, source->attribute);
+}
+
 NodeId simplify_pad_pad(const Candidate *candidate) {
   if (!operand_is(candidate, 0, OP_PAD)) return NODE_NONE;
   const Node *node = candidate->node, *inner = candidate_operand(candidate, 0);
