@@ -112,6 +112,15 @@ NodeId simplify_reverse_of_broadcast(const Candidate *candidate) {
   return graph_broadcast(candidate->graph, x, &node->shape, axes);
 }
 
+NodeId simplify_slice_of_permute(const Candidate *candidate) {
+  if (!operand_is(candidate, 0, OP_PERMUTE)) return NODE_NONE;
+  const Node *node = candidate->node, *permute = candidate_operand(candidate, 0);
+  const int64_t *axes = permute->attribute[PERMUTE_AXES].integers;
+  NodeId slice = graph_slice(candidate->graph, permute->operand[0], axes[node_integer(node, SLICE_AXIS)],
+                             node_integer(node, SLICE_START), node_integer(node, SLICE_SIZE));
+  return graph_permute(candidate->graph, slice, axes);
+}
+
 NodeId simplify_slice_of_concat(const Candidate *candidate) {
   if (!operand_is(candidate, 0, OP_CONCAT)) return NODE_NONE;
   const Node *node = candidate->node, *concat = candidate_operand(candidate, 0);
