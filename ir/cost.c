@@ -117,6 +117,13 @@ static CostRule *const cost_rule[OP_COUNT] = {
 
 bool op_is_transcendental(OpCode op) { return cost_rule[op] == cost_transcendental; }
 
+Cost op_element_cost(OpCode op) {
+  CostContext context = {.node = &(Node){.op = op}, .count = 1};
+  Cost cost = cost_rule[op](&context);
+  cost.bytes_read = cost.bytes_written = 0;
+  return cost;
+}
+
 Cost node_cost(const Graph *graph, NodeId id, const int64_t *symbols) {
   const Node *node = graph_node(graph, id);
   CostContext context = {graph, node, symbols, shape_value_count(&node->shape, symbols)};

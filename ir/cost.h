@@ -6,6 +6,7 @@
 #define SIMBAC_IR_COST_H
 
 #include "graph.h"
+#include "kernel.h"
 
 typedef struct Cost {
   double adds, multiplies, transcendentals, bytes_read, bytes_written;
@@ -17,5 +18,11 @@ bool op_is_transcendental(OpCode op);
 Cost node_cost(const Graph *graph, NodeId id, const int64_t *symbols);
 /* Sum over all nodes. */
 Cost graph_cost(const Graph *graph, const int64_t *symbols);
+/* What one element of an elementwise op costs, memory aside. */
+Cost op_element_cost(OpCode op);
+/* What a launch of the kernel computes, each expression once for each index of the axes it depends on, and the bytes
+ * that it touches of its arguments, each once: what the best emitter cannot do without, whatever an emitter repeats. A
+ * transform costs the product with a table that it is. */
+Cost kernel_cost(const Kernel *kernel, const int64_t *symbols);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 enum {
@@ -18,6 +19,7 @@ typedef struct Worker {
   struct ThreadPool *pool;
   int32_t index;
   pthread_t thread;
+  int64_t preemptions; /* of its thread, at the end of its last share under a hook */
 } Worker;
 
 /* `launch` is raised once for every job; workers wait for it to change. `pending` counts workers that are not done
@@ -67,9 +69,18 @@ static void run_share(ThreadPool *pool, int32_t index) {
   }
 }
 
+static int64_t thread_preemptions(void) {
+#ifdef RUSAGE_THREAD
+  struct rusage usage;
+  if (getrusage(RUSAGE_THREAD, &usage) == 0) return usage.ru_nivcsw;
+#endif
+  return 0;
+}
+
 /* The shares of a thread; of which thread does not matter. */
 static void worker_run(ThreadPool *pool, int32_t index) {
   for (int32_t share = index; share < pool->executor.workers; share += pool->threads) run_share(pool, share);
+  if (pool->hook) pool->worker[index].preemptions = thread_preemptions();
 }
 
 static void wait_for_launch(ThreadPool *pool, unsigned seen) {
@@ -146,7 +157,10 @@ static void pool_run(simba_executor *self, simba_kernel *kernel, const simba_cal
     worker_run(pool, 0);
     wait_for_workers(pool);
   }
-  if (pool->hook) pool->hook(pool->hook_context, call, arguments, launch, items, clock_nanoseconds() - begin);
+  if (!pool->hook) return;
+  int64_t nanoseconds = clock_nanoseconds() - begin;
+  pool->worker[0].preemptions = thread_preemptions(); /* the wait included */
+  pool->hook(pool->hook_context, call, arguments, launch, items, nanoseconds);
 }
 
 /* Workers inherit a mask that blocks every signal: Ctrl-C is the caller's. */
@@ -175,7 +189,7 @@ simba_status thread_pool_create(int32_t threads, ThreadPool **out_pool, simba_er
   bool few = threads > processors * THREADS_A_PROCESSOR;
   pool->threads = few ? processors * THREADS_A_PROCESSOR : threads;
   pool->spins = threads > processors ? 0 : SPINS;
-  pool->worker = memory_allocate((size_t)pool->threads, sizeof *pool->worker);
+  pool->worker = memory_allocate_aligned((size_t)pool->threads, sizeof *pool->worker); /* zeroed */
   if (!pool->worker) {
     free(pool);
     return error_set_memory(error, "a thread pool");
@@ -211,4 +225,10 @@ simba_executor *thread_pool_executor(ThreadPool *pool) { return &pool->executor;
 void thread_pool_set_hook(ThreadPool *pool, LaunchHook *hook, void *context) {
   pool->hook = hook;
   pool->hook_context = context;
+}
+
+int64_t thread_pool_preemptions(const ThreadPool *pool) {
+  int64_t sum = 0;
+  for (int32_t i = 0; i < pool->threads; i++) sum += pool->worker[i].preemptions;
+  return sum;
 }

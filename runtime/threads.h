@@ -28,5 +28,9 @@ typedef void LaunchHook(void *context, const simba_call *call, void *const *argu
                         int64_t nanoseconds);
 /* NULL: none. */
 void thread_pool_set_hook(ThreadPool *pool, LaunchHook *hook, void *context);
+/* How often the system took the processor away from one of the pool's threads, the caller among them, up to the end of
+ * the last launch; to be called in a hook, without which it is not counted. A launch between two equal numbers was not
+ * disturbed. Always 0 where the system does not tell. */
+int64_t thread_pool_preemptions(const ThreadPool *pool);
 
 #endif

@@ -1,6 +1,7 @@
 /* The thread pool: every item once, results independent of the number of threads, hooks, sleeping and waking. Run under
  * ThreadSanitizer as well. */
 #include <check.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,6 +154,47 @@ START_TEST(hook_runs_after_each_launch) {
 }
 END_TEST
 
+typedef struct Counts {
+  const ThreadPool *pool;
+  int64_t last;
+} Counts;
+
+static void count_preemptions(void *context, const simba_call *call, void *const *arguments, int32_t number,
+                              int64_t items, int64_t nanoseconds) {
+  (void)call, (void)arguments, (void)number, (void)items, (void)nanoseconds;
+  Counts *counts = context;
+  int64_t now = thread_pool_preemptions(counts->pool);
+  ck_assert_int_ge(now, counts->last);
+  counts->last = now;
+}
+
+/* For 20 ms, without ever giving the processor up. */
+static void use_processor(const simba_call *call, void *const *arguments, void *scratch, int64_t begin, int64_t end) {
+  (void)call, (void)arguments, (void)scratch, (void)begin, (void)end;
+  struct timespec start, now;
+  clock_gettime(CLOCK_MONOTONIC, &start);
+  do clock_gettime(CLOCK_MONOTONIC, &now);
+  while ((now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 < 20);
+}
+
+/* Two threads that never sleep on one processor are preempted, sooner or later. */
+START_TEST(preemptions_are_counted) {
+  cpu_set_t before, one;
+  ck_assert_int_eq(sched_getaffinity(0, sizeof before, &before), 0);
+  CPU_ZERO(&one);
+  for (int k = 0; k < CPU_SETSIZE && !CPU_COUNT(&one); k++)
+    if (CPU_ISSET(k, &before)) CPU_SET(k, &one);
+  ck_assert_int_eq(sched_setaffinity(0, sizeof one, &one), 0);
+  ThreadPool *pool = create(2);
+  Counts counts = {pool, 0};
+  thread_pool_set_hook(pool, count_preemptions, &counts);
+  for (int round = 0; round < 500 && counts.last == 0; round++) launch(pool, use_processor, NULL, NULL, 0, 2);
+  ck_assert_int_gt(counts.last, 0);
+  thread_pool_destroy(pool);
+  ck_assert_int_eq(sched_setaffinity(0, sizeof before, &before), 0);
+}
+END_TEST
+
 static void read_mask(const simba_call *call, void *const *arguments, void *scratch, int64_t begin, int64_t end) {
   (void)call, (void)scratch, (void)end;
   sigset_t mask;
@@ -194,6 +236,7 @@ int main(void) {
   tcase_add_test(cases, sleeping_workers_wake);
   tcase_add_test(cases, caller_sleeps_until_workers_are_done);
   tcase_add_test(cases, hook_runs_after_each_launch);
+  tcase_add_test(cases, preemptions_are_counted);
   tcase_add_test(cases, signals_go_to_the_caller);
   tcase_add_test(cases, wrong_numbers_of_threads);
   suite_add_tcase(suite, cases);
