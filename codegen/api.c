@@ -5,6 +5,7 @@
 #include "export.h"
 #include "jit.h"
 #include "object.h"
+#include "peak.h"
 
 __attribute__((visibility("default"))) CodegenApiFunction simbac_codegen_api;
 
@@ -63,6 +64,17 @@ static CodegenStatus export_model(const Program *program, const CodegenExport *e
   return exported ? CODEGEN_OK : CODEGEN_USER_ERROR;
 }
 
+static CodegenStatus peaks(const char *prefix, const CodegenOptions *options, Arena *arena, CodegenObjects *out_objects,
+                           int64_t out_work[PEAK_COUNT], const char **out_message) {
+  Guard guard;
+  if (!guard_enter(&guard)) return guard_status(&guard, arena, out_message);
+  Target target;
+  bool known = compile_target(options, arena, &target, out_message);
+  if (known) peak_compile(prefix, options, &target, arena, out_objects, out_work);
+  guard_leave(&guard);
+  return known ? CODEGEN_OK : CODEGEN_USER_ERROR;
+}
+
 const CodegenApi *simbac_codegen_api(void) {
   static const CodegenApi API = {.version = SIMBA_ABI_VERSION,
                                  .compile = compile,
@@ -70,6 +82,7 @@ const CodegenApi *simbac_codegen_api(void) {
                                  .load = load,
                                  .unload = jit_unload,
                                  .export_model = export_model,
+                                 .peaks = peaks,
                                  .describe_host = target_describe_host};
   return &API;
 }

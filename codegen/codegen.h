@@ -30,7 +30,7 @@ typedef struct CodegenBlob {
 
 typedef struct CodegenTimes {
   double emit, optimise, encode, load; /* seconds, summed over threads */
-  uint32_t kernels, cached; /* objects that the cache had; there is one a kernel, and one for the entry points */
+  uint32_t kernels, cached;   /* objects that the cache had; there is one a kernel, and one for the entry points */
   uint32_t library, fallback; /* with library_kernels: products and transforms that call one, and that do not fit one */
 } CodegenTimes;
 
@@ -67,6 +67,14 @@ typedef struct CodegenExport {
   const double *mean, *deviation;
 } CodegenExport;
 
+/* What a machine's speed is measured by. */
+typedef enum CodegenPeak {
+  PEAK_MULTIPLY_ADD, /* additions and multiplications in vector registers, fused where the CPU can */
+  PEAK_ELEMENTARY,   /* elementary functions in vector registers */
+  PEAK_READ,         /* bytes of memory */
+  PEAK_COUNT
+} CodegenPeak;
+
 typedef struct CodegenApi {
   int version; /* SIMBA_ABI_VERSION */
   CodegenStatus (*compile)(const Program *program, const char *prefix, const CodegenOptions *options, Arena *arena,
@@ -82,6 +90,11 @@ typedef struct CodegenApi {
   CodegenStatus (*export_model)(const Program *program, const CodegenExport *export_spec, const CodegenOptions *options,
                                 Arena *arena, CodegenObjects *out_objects, const char **out_header,
                                 const char **out_message);
+  /* Code whose <prefix>_run does call->step rounds of what call->seed, a CodegenPeak, says, out_work[] of it a round, on
+   * the thread that calls it. PEAK_READ reads its rounds from call->arena, one behind the other, and all that
+   * call->symbol[0] times. A vector goes to call->scratch. */
+  CodegenStatus (*peaks)(const char *prefix, const CodegenOptions *options, Arena *arena, CodegenObjects *out_objects,
+                         int64_t out_work[PEAK_COUNT], const char **out_message);
   /* What this machine is: triple, cpu, vector lanes; and the CPU names we accept for a triple. */
   void (*describe_host)(Text *out);
 } CodegenApi;

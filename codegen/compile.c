@@ -76,10 +76,7 @@ static void optimise_and_encode(Worker *worker, Unit *unit) {
   double start = object_clock();
   object_optimise(&worker->session);
   worker->times.optimise += object_clock() - start;
-  LLVMMemoryBufferRef buffer = object_encode(&worker->session, LLVMObjectFile, &worker->times);
-  size_t size = LLVMGetBufferSize(buffer);
-  unit->object = (CodegenBlob){arena_copy(worker->arena, LLVMGetBufferStart(buffer), size), size};
-  LLVMDisposeMemoryBuffer(buffer);
+  unit->object = object_bytes(&worker->session, worker->arena, &worker->times);
 }
 
 static void build_unit(Worker *worker, Unit *unit) {

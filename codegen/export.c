@@ -404,10 +404,7 @@ bool export_program(const Program *program, const CodegenExport *spec, const Cod
   if (guard_enter(&guard)) {
     session_begin(session, target, options->lanes, arena);
     build_module(session, program, spec, out_objects->scratch_bytes, &out_objects->times);
-    LLVMMemoryBufferRef object = object_encode(session, LLVMObjectFile, &out_objects->times);
-    size_t size = LLVMGetBufferSize(object);
-    out_objects->object[0] = (CodegenBlob){arena_copy(arena, LLVMGetBufferStart(object), size), size};
-    LLVMDisposeMemoryBuffer(object);
+    out_objects->object[0] = object_bytes(session, arena, &out_objects->times);
     guard_leave(&guard);
   }
   session_discard(session, &guard);

@@ -75,3 +75,11 @@ LLVMMemoryBufferRef object_encode(Session *session, LLVMCodeGenFileType type, Co
   times->encode += object_clock() - start;
   return buffer;
 }
+
+CodegenBlob object_bytes(Session *session, Arena *arena, CodegenTimes *times) {
+  LLVMMemoryBufferRef buffer = object_encode(session, LLVMObjectFile, times);
+  size_t size = LLVMGetBufferSize(buffer);
+  CodegenBlob object = {arena_copy(arena, LLVMGetBufferStart(buffer), size), size};
+  LLVMDisposeMemoryBuffer(buffer);
+  return object;
+}

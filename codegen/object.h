@@ -23,6 +23,8 @@ void object_emit(Session *session, const ModuleSpec *spec, bool verify, CodegenT
 void object_build(Session *session, const ModuleSpec *spec, bool verify, CodegenTimes *times);
 /* Encodes the session's module, which LLVM changes by it: once for each module. */
 LLVMMemoryBufferRef object_encode(Session *session, LLVMCodeGenFileType type, CodegenTimes *times);
+/* The object code of the session's module, in `arena`. */
+CodegenBlob object_bytes(Session *session, Arena *arena, CodegenTimes *times);
 /* LLVM's verifier and the pipeline, for modules that others have filled (exports). */
 void object_verify(Session *session);
 void object_optimise(Session *session);
