@@ -106,7 +106,7 @@ static void list_entries(int folder, DIR *directory, Listing *listing) {
   for (struct dirent *at; (at = readdir(directory));) {
     struct stat status;
     if (!ends_in_suffix(at->d_name) || fstatat(folder, at->d_name, &status, AT_SYMLINK_NOFOLLOW)) continue;
-    if (strncmp(at->d_name, UNFINISHED, strlen(UNFINISHED))) {
+    if (strncmp(at->d_name, UNFINISHED, strlen(UNFINISHED)) != 0) {
       if (!add_entry(listing, at->d_name, &status)) return;
     } else if (now - status.st_mtim.tv_sec > UNFINISHED_SECONDS) {
       unlinkat(folder, at->d_name, 0);
@@ -124,11 +124,11 @@ static void remove_old_entries(int folder) {
   Listing listing = {0};
   list_entries(folder, directory, &listing);
   closedir(directory);
-  off_t total = 0;
+  off_t total = 0, least = CACHE_MOST_BYTES / 4 * (off_t)3;
   for (size_t k = 0; k < listing.count; k++) total += listing.entry[k].size;
   if (total > CACHE_MOST_BYTES) {
     qsort(listing.entry, listing.count, sizeof *listing.entry, compare_ages);
-    for (size_t k = 0; k < listing.count && total > CACHE_MOST_BYTES / 4 * 3; k++) {
+    for (size_t k = 0; k < listing.count && total > least; k++) {
       total -= listing.entry[k].size;
       unlinkat(folder, listing.entry[k].name, 0);
     }

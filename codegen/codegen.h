@@ -90,8 +90,8 @@ typedef struct CodegenApi {
   CodegenStatus (*export_model)(const Program *program, const CodegenExport *export_spec, const CodegenOptions *options,
                                 Arena *arena, CodegenObjects *out_objects, const char **out_header,
                                 const char **out_message);
-  /* Code whose <prefix>_run does call->step rounds of what call->seed, a CodegenPeak, says, out_work[] of it a round, on
-   * the thread that calls it. PEAK_READ reads its rounds from call->arena, one behind the other, and all that
+  /* Code whose <prefix>_run does call->step rounds of what call->seed, a CodegenPeak, says, out_work[] of it a round,
+   * on the thread that calls it. PEAK_READ reads its rounds from call->arena, one behind the other, and all that
    * call->symbol[0] times. A vector goes to call->scratch. */
   CodegenStatus (*peaks)(const char *prefix, const CodegenOptions *options, Arena *arena, CodegenObjects *out_objects,
                          int64_t out_work[PEAK_COUNT], const char **out_message);

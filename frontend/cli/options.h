@@ -28,6 +28,7 @@ int command_train(int argc, char **argv);
 int command_eval(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_compile(int argc, char **argv);
+int command_bench(int argc, char **argv);
 int command_dump(int argc, char **argv);
 
 /* What every command that reads a model takes. Its argp is a child of the command's own; the command's parser sets

@@ -26,6 +26,19 @@ void compiler_add_phase(Compiler *compiler, const char *name, double seconds) {
   }
 }
 
+const char *compiler_node_label(const Compiler *compiler, const Graph *graph, NodeId node) {
+  Text text = text_begin(compiler->arena);
+  text_print(&text, "%%%u %s", node, op_info(graph_op(graph, node))->name);
+  text_shape(&text, graph_shape(graph, node), graph->symbol);
+  Span span = graph_node(graph, node)->span;
+  const Source *source = diagnostics_source(compiler->diagnostics, span.source);
+  if (!source) return text.data;
+  uint32_t line, column;
+  diagnostics_place(compiler->diagnostics, span, &line, &column);
+  text_print(&text, ", computed at %s:%u:%u", source->name, line, column);
+  return text.data;
+}
+
 /* Diagnostics speak for themselves, so their status has no message. */
 static simba_status diagnosed(simba_error *error) { return error_set(error, SIMBA_MODEL_ERROR, "%s", ""); }
 

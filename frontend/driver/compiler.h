@@ -81,6 +81,8 @@ simba_status codegen_status(CodegenStatus result, const char *message, simba_err
 simba_status syntax_dump(const char *path, Arena *arena, Diagnostics *diagnostics, bool dot, Text *out,
                          simba_error *error);
 
+/* A node as people know it: "%12 contract[B, 96, 256], computed at model.simba:7:3", in the compiler's arena. */
+const char *compiler_node_label(const Compiler *compiler, const Graph *graph, NodeId node);
 /* Seconds on a monotonic clock. */
 double clock_seconds(void);
 void compiler_add_phase(Compiler *compiler, const char *name, double seconds);

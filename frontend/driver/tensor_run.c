@@ -83,6 +83,15 @@ static simba_status read_bindings(Reading *reading, const TensorFile *file, cons
   return SIMBA_OK;
 }
 
+simba_status tensor_run_inputs(Compiler *compiler, const Program *program, const TensorFile *in, const float **out_data,
+                               int64_t *out_batch, simba_error *error) {
+  Reading reading = {.compiler = compiler, .in = in, .program = program};
+  reading.used = ARENA_ARRAY(compiler->arena, bool, in->count + 1);
+  simba_status status = read_bindings(&reading, in, program->input, program->input_count, "in.", out_data, error);
+  *out_batch = reading.batch;
+  return status;
+}
+
 /* The outputs that have a cotangent in the file. */
 static uint32_t find_cotangents(Compiler *compiler, const Model *model, const TensorFile *in, const char ***out_names) {
   const Graph *graph = model->graph;

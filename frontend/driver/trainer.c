@@ -286,20 +286,6 @@ static bool all_finite(const float *values, int64_t count) {
   return true;
 }
 
-/* "blocks.0...": a node as people know it: its op, the place in the model file, its shape. */
-static void describe_node(const simba_trainer *trainer, NodeId node, char *text, size_t size) {
-  Compiler *compiler = trainer->model->compiler;
-  const Graph *graph = trainer->train->step->program->graph;
-  Text shape = text_begin(compiler->arena);
-  text_shape(&shape, graph_shape(graph, node), graph->symbol);
-  Span span = graph_node(graph, node)->span;
-  const Source *source = diagnostics_source(compiler->diagnostics, span.source);
-  uint32_t line = 0, column = 0;
-  if (source) diagnostics_place(compiler->diagnostics, span, &line, &column);
-  snprintf(text, size, "%%%u %s%s, computed at %s:%u:%u", node, op_info(graph_op(graph, node))->name, shape.data,
-           source ? source->name : "?", line, column);
-}
-
 static void search_launch(void *context, const simba_call *call, void *const *arguments, int32_t launch, int64_t items,
                           int64_t nanoseconds) {
   Search *search = context;
@@ -313,7 +299,9 @@ static void search_launch(void *context, const simba_call *call, void *const *ar
     const Buffer *buffer = &program->buffer[at->argument[slot]];
     if (all_finite(arguments[slot], dim_value(buffer->count, call->symbol))) continue;
     search->found = true;
-    describe_node(search->trainer, buffer->node ? buffer->node : at->node, search->text, search->size);
+    const Compiler *compiler = search->trainer->model->compiler;
+    NodeId node = buffer->node ? buffer->node : at->node;
+    snprintf(search->text, search->size, "%s", compiler_node_label(compiler, program->graph, node));
     return;
   }
 }

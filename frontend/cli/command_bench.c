@@ -1,0 +1,152 @@
+#include "options.h"
+
+#include "bench_report.h"
+#include "frontend/driver/codegen_library.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEY_ENTRY = 0x100, KEY_BATCH, KEY_TENSORS, KEY_SECONDS, KEY_JSON };
+
+typedef struct BenchOptions {
+  CommonOptions common;
+  ProfileOptions profile;
+  const char *tensors;
+  bool json;
+} BenchOptions;
+
+static const struct argp_option bench_options[] = {
+    {"entry", KEY_ENTRY, "infer|train", 0, "Inference (default), or a training step: forward, backward, update", 1},
+    {"batch", KEY_BATCH, "N", 0, "Samples in a step (default the recipe's)", 1},
+    {"tensors", KEY_TENSORS, "IN.safetensors", 0, "Inputs and targets in.<name> (default: random numbers)", 1},
+    {"seconds", KEY_SECONDS, "S", 0, "How long to measure (default 3)", 1},
+    {"json", KEY_JSON, 0, 0, "One JSON object on standard output", 1},
+    {0},
+};
+
+static double parse_seconds(const char *text, struct argp_state *state) {
+  char *end;
+  double seconds = strtod(text, &end);
+  if (end == text || *end || !(seconds >= 0 && seconds <= 3600))
+    argp_error(state, "--seconds takes a number from 0 to 3600, not '%s'", text);
+  return seconds;
+}
+
+static error_t parse_bench(int key, char *argument, struct argp_state *state) {
+  BenchOptions *options = state->input;
+  switch (key) {
+    case ARGP_KEY_INIT:
+      state->child_inputs[0] = &options->common;
+      return 0;
+    case KEY_ENTRY:
+      if (strcmp(argument, "infer") != 0 && strcmp(argument, "train") != 0)
+        argp_error(state, "--entry is infer or train, not '%s'", argument);
+      options->profile.training = !strcmp(argument, "train");
+      return 0;
+    case KEY_BATCH:
+      options->profile.batch = option_integer("--batch", argument, 1, 1 << 20, state);
+      return 0;
+    case KEY_TENSORS:
+      options->tensors = argument;
+      return 0;
+    case KEY_SECONDS:
+      options->profile.seconds = parse_seconds(argument, state);
+      return 0;
+    case KEY_JSON:
+      options->json = true;
+      return 0;
+    case ARGP_KEY_ARG:
+      return common_positional(&options->common, argument, state);
+    case ARGP_KEY_END:
+      if (!options->common.model_path) argp_error(state, "which model file?");
+      return 0;
+    default:
+      return ARGP_ERR_UNKNOWN;
+  }
+}
+
+/* A model of its own for each way to make kernels, so that both run the same steps. `out_model` is set as soon as
+ * there is something to destroy. */
+static simba_status profile_model(BenchOptions *options, bool library, simba_model **out_model, Profile **out_profile,
+                                  simba_error *error) {
+  CommonOptions *common = &options->common;
+  CompilerOptions compile = common->compiler;
+  compile.library_kernels = library;
+  Compiler *compiler = NULL;
+  simba_options model_options = {
+      .size = sizeof model_options, .threads = compile.threads, .training = options->profile.training};
+  simba_status status = compiler_open(common->model_path, &compile, &compiler, error);
+  if (status == SIMBA_OK) {
+    status = model_create(compiler, &model_options, out_model, error);
+    if (status != SIMBA_OK) return status; /* model_create took the compiler */
+    status = profile_run(*out_model, &options->profile, out_profile, error);
+  }
+  if (!library || status != SIMBA_OK) report_diagnostics(common, compiler);
+  report_compilation(common, compiler);
+  if (!*out_model) compiler_close(compiler);
+  return status;
+}
+
+static simba_status measure_machine(const BenchOptions *options, simba_model *model, MachineSpeed *out_speed,
+                                    simba_error *error) {
+  const CodegenApi *api;
+  simba_status status = codegen_library(&api, error);
+  if (status != SIMBA_OK) return status;
+  CodegenOptions codegen = {.verify = options->common.compiler.verify};
+  return machine_measure(api, &codegen, model->pool, out_speed, error);
+}
+
+static simba_status print_report(const BenchOptions *options, const BenchReport *report, simba_error *error) {
+  Text text = text_begin(options->common.arena);
+  simba_status status = SIMBA_OK;
+  if (options->json)
+    status = bench_report_json(report, &text, error);
+  else
+    bench_report_text(report, &text);
+  if (status == SIMBA_OK) fputs(text.data, stdout);
+  return status;
+}
+
+/* The machine is measured last: that takes memory which is none of the model's. */
+static int bench_model(BenchOptions *options) {
+  simba_model *own = NULL, *library = NULL;
+  Profile *own_profile = NULL, *library_profile = NULL;
+  TensorFile *data = NULL;
+  simba_error error = {0};
+  simba_status status = options->tensors ? tensor_file_open(options->tensors, &data, &error) : SIMBA_OK;
+  options->profile.data = data;
+  if (status == SIMBA_OK) status = profile_model(options, false, &own, &own_profile, &error);
+  if (status == SIMBA_OK && options->common.compiler.library_kernels)
+    status = profile_model(options, true, &library, &library_profile, &error);
+  BenchReport report = {.training = options->profile.training, .own = own_profile, .library = library_profile};
+  if (status == SIMBA_OK) status = measure_machine(options, own, &report.speed, &error);
+  if (status == SIMBA_OK) {
+    report.model = simba_model_name(own);
+    status = print_report(options, &report, &error);
+  }
+  int code = report_failure(status, &error);
+  simba_model_destroy(own);
+  simba_model_destroy(library);
+  tensor_file_close(data);
+  return code;
+}
+
+int command_bench(int argc, char **argv) {
+  static const struct argp_child children[] = {{&common_argp, 0, 0, 10}, {0}};
+  static const struct argp parser = {
+      .options = bench_options,
+      .parser = parse_bench,
+      .args_doc = "MODEL",
+      .doc =
+          "Time each kernel of a model's step, beside what this machine can do at most. With --kernels=library the "
+          "times with OpenBLAS and FFTW stand beside. docs/performance.md says how to measure.\v"
+          "Example:\n"
+          "  simbac bench examples/forecaster.simba --entry train\n",
+      .children = children};
+  BenchOptions options = {.profile = {.seconds = 3}};
+  common_begin(&options.common);
+  argp_parse(&parser, argc, argv, 0, NULL, &options);
+  int code = bench_model(&options);
+  common_end(&options.common);
+  return code;
+}

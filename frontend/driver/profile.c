@@ -1,0 +1,283 @@
+#include "profile.h"
+
+#include "tensor_run.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+enum { LEAST_STEPS = 5, LEAST_SAMPLES = 3, MOST_STEPS = 1000, WARMING_STEPS = 2, PATIENCE = 4 };
+
+/* A launch, or the update, in each step. */
+typedef struct Slot {
+  const Launch *launch; /* NULL: the update */
+  double seconds;       /* of the current step */
+  bool disturbed;
+  uint32_t count;
+  double *sample; /* [MOST_STEPS] */
+} Slot;
+
+typedef struct Recorder {
+  simba_model *model;
+  simba_trainer *trainer; /* NULL: inference */
+  Execution *execution;
+  int64_t batch;
+  uint32_t first; /* slot of the first launch of what runs */
+  uint32_t slot_count, prepare_slots;
+  Slot *slot; /* launches that prepare, where a step does; launches of `run`; the update */
+  int64_t preemptions;
+  Slot step;
+  uint32_t steps, disturbed;
+} Recorder;
+
+/* ---- A step ---- */
+
+static Slot *update_slot(Recorder *recorder) { return &recorder->slot[recorder->slot_count - 1]; }
+
+static void record_launch(void *context, const simba_call *call, void *const *arguments, int32_t launch, int64_t items,
+                          int64_t nanoseconds) {
+  (void)call, (void)arguments, (void)items;
+  Recorder *recorder = context;
+  uint32_t at = recorder->first + (uint32_t)launch;
+  if (at >= recorder->slot_count) at = recorder->slot_count - 1; /* launches of the update have numbers of their own */
+  Slot *slot = &recorder->slot[at];
+  int64_t preemptions = thread_pool_preemptions(recorder->model->pool);
+  slot->seconds += 1e-9 * (double)nanoseconds;
+  slot->disturbed |= preemptions != recorder->preemptions;
+  recorder->preemptions = preemptions;
+}
+
+static simba_status run_update(Recorder *recorder, simba_error *error) {
+  simba_trainer *trainer = recorder->trainer;
+  recorder->first = recorder->slot_count - 1;
+  double start = clock_seconds();
+  simba_status status =
+      optimizer_step(trainer->optimizer, trainer->model->parameters.values, trainer->gradients, trainer->rate,
+                     thread_pool_executor(trainer->model->pool), &trainer->gradient_norm, error);
+  update_slot(recorder)->seconds = clock_seconds() - start;
+  if (status == SIMBA_NOT_FINITE)
+    error_prefix(error, status, "on these inputs nothing can be trained (--tensors gives others): ");
+  return status;
+}
+
+static simba_status run_step(Recorder *recorder, simba_error *error) {
+  simba_status status = SIMBA_OK;
+  recorder->first = 0;
+  if (recorder->trainer) status = execution_prepare(recorder->execution, error);
+  recorder->first = recorder->prepare_slots;
+  if (status == SIMBA_OK) status = execution_run(recorder->execution, recorder->batch, 0, recorder->steps, error);
+  return status == SIMBA_OK && recorder->trainer ? run_update(recorder, error) : status;
+}
+
+/* ---- Samples ---- */
+
+static void keep_sample(Slot *slot) {
+  if (!slot->disturbed) slot->sample[slot->count++] = slot->seconds;
+}
+
+static void keep_samples(Recorder *recorder, double seconds) {
+  recorder->step.seconds = seconds;
+  recorder->step.disturbed = false;
+  for (uint32_t k = 0; k < recorder->slot_count; k++) {
+    keep_sample(&recorder->slot[k]);
+    recorder->step.disturbed |= recorder->slot[k].disturbed;
+  }
+  keep_sample(&recorder->step);
+  recorder->disturbed += recorder->step.disturbed;
+  recorder->steps++;
+}
+
+static void begin_step(Recorder *recorder) {
+  for (uint32_t k = 0; k < recorder->slot_count; k++) {
+    recorder->slot[k].seconds = 0;
+    recorder->slot[k].disturbed = false;
+  }
+}
+
+/* A busy machine disturbs most samples: then we go on for some times as long as was asked for. */
+static bool is_enough(const Recorder *recorder, double seconds, double wanted) {
+  if (recorder->steps >= MOST_STEPS) return true;
+  if (recorder->steps < LEAST_STEPS || seconds < wanted) return false;
+  for (uint32_t k = 0; k < recorder->slot_count; k++)
+    if (recorder->slot[k].count < LEAST_SAMPLES) return seconds >= PATIENCE * wanted;
+  return true;
+}
+
+static simba_status record_steps(Recorder *recorder, double wanted, simba_error *error) {
+  simba_status status = SIMBA_OK;
+  for (int k = 0; k < WARMING_STEPS && status == SIMBA_OK; k++) status = run_step(recorder, error);
+  double begin = clock_seconds(), now = begin;
+  while (status == SIMBA_OK && !is_enough(recorder, now - begin, wanted)) {
+    begin_step(recorder);
+    double start = clock_seconds();
+    status = run_step(recorder, error);
+    now = clock_seconds();
+    if (status == SIMBA_OK) keep_samples(recorder, now - start);
+  }
+  return status;
+}
+
+static int compare_seconds(const void *a, const void *b) {
+  double left = *(const double *)a, right = *(const double *)b;
+  return left < right ? -1 : left > right;
+}
+
+static Timing timing_of(const Slot *slot) {
+  if (!slot->count) return (Timing){0};
+  qsort(slot->sample, slot->count, sizeof *slot->sample, compare_seconds);
+  return (Timing){slot->sample[0], slot->sample[slot->count / 2], slot->count};
+}
+
+/* ---- Setting up ---- */
+
+static uint64_t mix(uint64_t x) {
+  x = (x ^ x >> 31) * 0x9e3779b97f4a7c15u;
+  x = (x ^ x >> 29) * 0xbf58476d1ce4e5b9u;
+  return x ^ x >> 32;
+}
+
+static void random_inputs(const Recorder *recorder, Arena *arena) {
+  const Program *program = recorder->execution->step->program;
+  for (uint32_t k = 0; k < program->input_count; k++) {
+    int64_t count = binding_count(&program->input[k], recorder->batch);
+    float *values = ARENA_ARRAY(arena, float, count + 16);
+    for (int64_t i = 0; i < count; i++)
+      values[i] = (float)(mix(((uint64_t)k + 1) << 40 | (uint64_t)i) >> 40) * 0x1p-23f - 1;
+    recorder->execution->input[k] = values;
+  }
+}
+
+static simba_status bind_inputs(Recorder *recorder, const ProfileOptions *options, simba_error *error) {
+  Compiler *compiler = recorder->model->compiler;
+  Execution *execution = recorder->execution;
+  recorder->batch = options->batch ? options->batch : recorder->model->model->recipe.batch;
+  if (!options->data) {
+    random_inputs(recorder, compiler->arena);
+    return SIMBA_OK;
+  }
+  int64_t batch = 0;
+  simba_status status =
+      tensor_run_inputs(compiler, execution->step->program, options->data, execution->input, &batch, error);
+  if (status != SIMBA_OK || !batch) return status;
+  if (options->batch && options->batch != batch)
+    return error_set(error, SIMBA_INVALID_ARGUMENT, "%s: the batch is %lld, not %lld", options->data->path,
+                     (long long)batch, (long long)options->batch);
+  recorder->batch = batch;
+  return SIMBA_OK;
+}
+
+/* Those of a trainer are bound already. */
+static void bind_outputs(const Recorder *recorder, Arena *arena) {
+  const Program *program = recorder->execution->step->program;
+  for (uint32_t k = 0; k < program->output_count && !recorder->trainer; k++)
+    recorder->execution->output[k] =
+        ARENA_ARRAY(arena, float, binding_count(&program->output[k], recorder->batch) + 16);
+}
+
+static simba_status create_step(Recorder *recorder, bool training, simba_error *error) {
+  simba_model *model = recorder->model;
+  if (!training) {
+    simba_status status = model_compile_inference(model, error);
+    recorder->execution = model->infer;
+    return status;
+  }
+  simba_training settings = {.size = sizeof settings};
+  simba_status status = simba_trainer_defaults(model, &settings);
+  if (status == SIMBA_OK) status = trainer_create(model, &settings, NULL, 0, &recorder->trainer, error);
+  if (status == SIMBA_OK) recorder->execution = recorder->trainer->train;
+  return status;
+}
+
+static void create_slots(Recorder *recorder, Arena *arena) {
+  const Program *program = recorder->execution->step->program;
+  recorder->prepare_slots = recorder->trainer ? program->prepare_count : 0;
+  recorder->slot_count = recorder->prepare_slots + program->launch_count + 1;
+  recorder->slot = ARENA_ARRAY(arena, Slot, recorder->slot_count);
+  for (uint32_t k = 0; k < recorder->slot_count; k++) {
+    Slot *slot = &recorder->slot[k];
+    slot->sample = ARENA_ARRAY(arena, double, MOST_STEPS);
+    if (k < recorder->prepare_slots)
+      slot->launch = &program->prepare[k];
+    else if (k + 1 < recorder->slot_count)
+      slot->launch = &program->launch[k - recorder->prepare_slots];
+  }
+  recorder->step.sample = ARENA_ARRAY(arena, double, MOST_STEPS);
+}
+
+/* ---- The result ---- */
+
+/* A kernel that has a launch without times has none either. */
+static void add_time(Timing *sum, Timing time, bool first) {
+  bool known = time.count && (first || sum->count);
+  uint32_t count = first || time.count < sum->count ? time.count : sum->count;
+  *sum = known ? (Timing){sum->least + time.least, sum->median + time.median, count} : (Timing){0};
+}
+
+static int compare_kernels(const void *a, const void *b) {
+  const KernelProfile *left = a, *right = b;
+  if (left->time.median != right->time.median) return left->time.median > right->time.median ? -1 : 1;
+  return left->number < right->number ? -1 : 1;
+}
+
+static void summarise_kernels(Recorder *recorder, Profile *profile, Arena *arena) {
+  const Program *program = profile->program;
+  int64_t symbols[SYMBOL_MAX] = {recorder->batch};
+  KernelProfile *kernels = ARENA_ARRAY(arena, KernelProfile, program->kernel_count + 1);
+  for (uint32_t k = 0; k + 1 < recorder->slot_count; k++) {
+    const Launch *launch = recorder->slot[k].launch;
+    KernelProfile *kernel = &kernels[launch->kernel];
+    if (!kernel->calls) {
+      kernel->number = launch->kernel;
+      kernel->label = compiler_node_label(recorder->model->compiler, program->graph, launch->node);
+      kernel->cost = kernel_cost(program->kernel[launch->kernel], symbols);
+    }
+    add_time(&kernel->time, timing_of(&recorder->slot[k]), kernel->calls == 0);
+    kernel->calls++;
+  }
+  for (uint32_t k = 0; k < program->kernel_count; k++)
+    if (kernels[k].calls) kernels[profile->kernel_count++] = kernels[k];
+  qsort(kernels, profile->kernel_count, sizeof *kernels, compare_kernels);
+  profile->kernel = kernels;
+}
+
+static Profile *summarise(Recorder *recorder) {
+  Arena *arena = recorder->model->compiler->arena;
+  const CompiledStep *step = recorder->execution->step;
+  int64_t none[SYMBOL_MAX] = {0};
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  Profile *profile = ARENA_NEW(arena, Profile);
+  *profile = (Profile){.program = step->program,
+                       .batch = recorder->batch,
+                       .threads = thread_pool_executor(recorder->model->pool)->workers,
+                       .step = timing_of(&recorder->step),
+                       .update = timing_of(update_slot(recorder)),
+                       .steps = recorder->steps,
+                       .disturbed = recorder->disturbed,
+                       .arena_bytes = execution_arena_bytes(step, recorder->batch),
+                       .prepared_bytes = linear_value(&step->program->prepared_bytes, none),
+                       .scratch_bytes = (int64_t)step->scratch_bytes,
+                       .resident_bytes = (int64_t)usage.ru_maxrss * 1024};
+  summarise_kernels(recorder, profile, arena);
+  return profile;
+}
+
+simba_status profile_run(simba_model *model, const ProfileOptions *options, Profile **out_profile, simba_error *error) {
+  Recorder recorder = {.model = model};
+  simba_status status = create_step(&recorder, options->training, error);
+  if (status == SIMBA_OK) status = bind_inputs(&recorder, options, error);
+  if (status == SIMBA_OK) {
+    bind_outputs(&recorder, model->compiler->arena);
+    create_slots(&recorder, model->compiler->arena);
+    status = execution_reserve(recorder.execution, recorder.batch, error);
+  }
+  if (status == SIMBA_OK) status = execution_prepare(recorder.execution, error);
+  if (status == SIMBA_OK) {
+    thread_pool_set_hook(model->pool, record_launch, &recorder);
+    status = record_steps(&recorder, options->seconds, error);
+    thread_pool_set_hook(model->pool, NULL, NULL);
+  }
+  if (status == SIMBA_OK) *out_profile = summarise(&recorder);
+  simba_trainer_destroy(recorder.trainer);
+  return status;
+}

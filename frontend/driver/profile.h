@@ -1,0 +1,50 @@
+/* `simbac bench`: how long each kernel of a model's step takes. A step is what `simbac train` and the C interface run:
+ * inference on prepared weights, or forward, backward and update.
+ *
+ * A launch in which the system took the processor away from one of the threads is no sample; of what is left the least
+ * and the median count. */
+#ifndef SIMBAC_DRIVER_PROFILE_H
+#define SIMBAC_DRIVER_PROFILE_H
+
+#include "handle.h"
+#include "ir/cost.h"
+#include "runtime/safetensors.h"
+
+typedef struct ProfileOptions {
+  bool training;
+  const TensorFile *data; /* in.<input or target>; NULL: random numbers in [-1, 1) */
+  int64_t batch;          /* 0: the data's, or the recipe's */
+  double seconds;         /* to measure for; several times that on a machine that is busy with other things */
+} ProfileOptions;
+
+/* Seconds. */
+typedef struct Timing {
+  double least, median;
+  uint32_t count; /* of undisturbed samples; 0: there is no time */
+} Timing;
+
+/* All launches of one kernel in a step. */
+typedef struct KernelProfile {
+  uint32_t number; /* in the program */
+  uint32_t calls;
+  const char *label; /* "%12 contract[B, 96, 256], computed at model.simba:7:3" of the first launch */
+  Cost cost;         /* of one call */
+  Timing time;       /* of all calls */
+} KernelProfile;
+
+typedef struct Profile {
+  const Program *program;
+  int64_t batch;
+  int32_t threads;
+  uint32_t kernel_count;
+  KernelProfile *kernel; /* those with the longest median first */
+  Timing step, update;   /* update: the optimizer's, in training */
+  uint32_t steps, disturbed;
+  int64_t arena_bytes, prepared_bytes, scratch_bytes; /* as planned; scratch is a thread's */
+  int64_t resident_bytes;                             /* the most that the process has had of the memory so far */
+} Profile;
+
+/* Compiles what is needed. A model for training was created with options.training. Lives as long as the model. */
+simba_status profile_run(simba_model *model, const ProfileOptions *options, Profile **out_profile, simba_error *error);
+
+#endif
