@@ -2,13 +2,15 @@
 
 #include "contract_plan.h"
 
-/* One item is a block of rows times a panel of columns. Its loops, outermost first:
+/* One item is a block of rows times a panel of columns, or several. Its loops, outermost first:
  *
  *   for each depth block          only where the sum is long; partial sums wait in scratch
- *     pack the right panel        where it pays: [depth][panel]
- *     for each tile of rows       tiles of full height, then the remainder's
- *       for each term             sums[row][vector] += broadcast(left) * right
- *   for each row                  the epilogue, unless it ran on the registers of each tile
+ *     pack the left block         where it pays, for several panels: [tile][depth][row]
+ *     for each panel
+ *       pack the right panel      where it pays: [depth][panel]
+ *       for each tile of rows     tiles of full height, then the remainder's
+ *         for each term           sums[row][vector] += broadcast(left) * right
+ *   for each panel and row        the epilogue, unless it ran on the registers of each tile
  *
  * Every sum runs over its terms in order from 0, wherever it is cut, so the cuts do not show in the bits. */
 
@@ -22,7 +24,8 @@ typedef struct Block {
   int vectors;
   LLVMValueRef row_begin, row_end;
   LLVMValueRef depth_begin, depth_end; /* of the one reduced axis, where the depth is blocked */
-  LLVMValueRef panel, sums;            /* scratch */
+  LLVMValueRef panel, left, sums;      /* scratch; sums: of the panel in progress */
+  void (*work)(struct Block *b);       /* what is done with a panel whose columns have been entered */
 } Block;
 
 typedef struct Tile {
@@ -101,8 +104,18 @@ static LLVMValueRef load_right(const Block *b, const Tile *tile, const Term *ter
   return emit_load(e, &place, b->plan->right);
 }
 
+/* The elements of a packed tile at a term. */
+static LLVMValueRef packed_left(const Block *b, LLVMValueRef row, int rows, LLVMValueRef flat) {
+  Emitter *e = b->e;
+  LLVMValueRef first = LLVMBuildSub(e->builder, row, b->row_begin, "");
+  LLVMValueRef tile = emit_multiply_i64(e, first, emit_i64(e, b->plan->depth_block));
+  return emit_element(e, emit_element(e, b->left, tile), emit_multiply_i64(e, flat, emit_i64(e, rows)));
+}
+
 static LLVMValueRef load_left(const Block *b, const Tile *tile, const Term *term, int row, int v) {
   Emitter *e = b->e;
+  if (b->plan->left_packed)
+    return emit_load_scalar(e, emit_element(e, packed_left(b, tile->row, tile->rows, term->flat), emit_i64(e, row)));
   if (left_is_direct(b->plan)) {
     LLVMValueRef step = emit_multiply_i64(e, tile->row_step, emit_i64(e, row));
     return emit_load_scalar(e, emit_element(e, emit_element(e, tile->left[0], term->left), step));
@@ -196,6 +209,46 @@ static void emit_packing(const Block *b, uint32_t k, const Term *term) {
   }
 }
 
+static void set_addresses(const Block *b, Tile *tile) {
+  Emitter *e = b->e;
+  const ContractPlan *plan = b->plan;
+  Term term = first_term(b);
+  Place place;
+  if (left_is_direct(plan)) {
+    enter_term(b, &place, 0, tile->row, &term);
+    tile->left[0] = emit_element(e, e->slot[plan->left->slot], emit_address(e, &place, plan->left));
+    tile->row_step = plan->row_axis == NO_AXIS ? emit_i64(e, 0) : emit_dim(e, plan->left->stride[plan->row_axis]);
+  }
+  if (plan->packed || !right_is_direct(plan)) return;
+  for (int v = 0; v < b->vectors; v++) {
+    enter_term(b, &place, v, tile->row, &term);
+    tile->right[v] = emit_element(e, e->slot[plan->right->slot], emit_address(e, &place, plan->right));
+  }
+}
+
+/* Copies `count` elements that are contiguous on both sides, a power of two at a time. */
+static void copy_elements(Emitter *e, LLVMValueRef to, LLVMValueRef from, int count) {
+  for (int done = 0, size; done < count; done += size) {
+    for (size = 1; size * 2 <= count - done && size * 2 <= e->lanes;) size *= 2;
+    LLVMTypeRef type = size == 1 ? e->session->f32 : LLVMVectorType(e->session->f32, (unsigned)size);
+    LLVMValueRef at = emit_i64(e, done);
+    LLVMValueRef value = LLVMBuildLoad2(e->builder, type, emit_element(e, from, at), "");
+    LLVMSetAlignment(value, sizeof(float));
+    LLVMSetAlignment(LLVMBuildStore(e->builder, value, emit_element(e, to, at)), sizeof(float));
+  }
+}
+
+static void pack_left_tile(const Block *b, LLVMValueRef row, int rows) {
+  Emitter *e = b->e;
+  Tile tile = {.row = row, .rows = rows};
+  set_addresses(b, &tile);
+  Loop loop;
+  term_loop_begin(b, &loop, 0);
+  Term first = first_term(b), term = term_advance(b, &loop, 0, &first);
+  copy_elements(e, packed_left(b, row, rows, term.flat), emit_element(e, tile.left[0], term.left), rows);
+  loop_end(e, &loop);
+}
+
 /* --- the epilogue -------------------------------------------------------------------------------------------- */
 
 /* Places of the panel's columns, with what the epilogue needs and is the same in all rows. */
@@ -220,7 +273,7 @@ static void emit_epilogue(const Block *b, const Place *columns, LLVMValueRef row
   }
 }
 
-static void emit_block_epilogue(const Block *b) {
+static void emit_block_epilogue(Block *b) {
   Emitter *e = b->e;
   Place columns[MAX_VECTORS];
   LLVMValueRef sums[MAX_VECTORS];
@@ -234,23 +287,6 @@ static void emit_block_epilogue(const Block *b) {
 }
 
 /* --- tiles --------------------------------------------------------------------------------------------------- */
-
-static void set_addresses(const Block *b, Tile *tile) {
-  Emitter *e = b->e;
-  const ContractPlan *plan = b->plan;
-  Term term = first_term(b);
-  Place place;
-  if (left_is_direct(plan)) {
-    enter_term(b, &place, 0, tile->row, &term);
-    tile->left[0] = emit_element(e, e->slot[plan->left->slot], emit_address(e, &place, plan->left));
-    tile->row_step = plan->row_axis == NO_AXIS ? emit_i64(e, 0) : emit_dim(e, plan->left->stride[plan->row_axis]);
-  }
-  if (plan->packed || !right_is_direct(plan)) return;
-  for (int v = 0; v < b->vectors; v++) {
-    enter_term(b, &place, v, tile->row, &term);
-    tile->right[v] = emit_element(e, e->slot[plan->right->slot], emit_address(e, &place, plan->right));
-  }
-}
 
 static void emit_tile(const Block *b, LLVMValueRef row, int rows) {
   Emitter *e = b->e;
@@ -278,7 +314,7 @@ static void emit_tile(const Block *b, LLVMValueRef row, int rows) {
 }
 
 /* Tiles of each height in turn, as many as fit in what is left of the block. */
-static void emit_tiles(const Block *b) {
+static void emit_tiles(const Block *b, void (*emit)(const Block *b, LLVMValueRef row, int rows)) {
   Emitter *e = b->e;
   LLVMValueRef row = b->row_begin;
   for (uint32_t k = 0; k < b->plan->size_count; k++) {
@@ -288,45 +324,55 @@ static void emit_tiles(const Block *b) {
     loop_begin(e, &loop, row, last, rows);
     LLVMValueRef next = loop_carry(e, &loop, row);
     loop.next[0] = emit_add_i64(e, next, emit_i64(e, rows));
-    emit_tile(b, loop.index, rows);
+    emit(b, loop.index, rows);
     loop_end(e, &loop);
     row = loop.carried[0];
   }
 }
 
-static void emit_panel_and_tiles(const Block *b) {
+static void emit_panel_and_tiles(Block *b) {
   if (b->plan->packed) {
     Term term = first_term(b);
     emit_packing(b, 0, &term);
   }
-  emit_tiles(b);
+  emit_tiles(b, emit_tile);
 }
 
 static void clear_sums(const Block *b) {
   Emitter *e = b->e;
-  Loop rows;
-  loop_begin(e, &rows, emit_i64(e, 0), LLVMBuildSub(e->builder, b->row_end, b->row_begin, ""), 1);
-  for (int v = 0; v < b->vectors; v++) store_scratch(b, zero_sum(b), scratch_element(b, b->sums, rows.index, v));
-  loop_end(e, &rows);
+  int lanes = is_vector(b) ? b->plan->lanes : 1;
+  int64_t count = b->plan->panels * b->plan->block_rows * b->plan->panel;
+  Loop loop;
+  loop_begin(e, &loop, emit_i64(e, 0), emit_i64(e, count), lanes);
+  store_scratch(b, zero_sum(b), emit_element(e, b->sums, loop.index));
+  loop_end(e, &loop);
 }
 
-static void emit_block(Block *b) {
+static void depth_begin(Block *b, Loop *loop) {
   Emitter *e = b->e;
-  const ContractPlan *plan = b->plan;
-  if (!plan->depth_block) {
-    emit_panel_and_tiles(b);
-  } else {
-    clear_sums(b);
-    LLVMValueRef depth = emit_dim(e, plan->kernel.axis[plan->reduced_axis[0]].extent);
+  LLVMValueRef depth = emit_dim(e, b->plan->kernel.axis[b->plan->reduced_axis[0]].extent);
+  loop_begin(e, loop, emit_i64(e, 0), depth, b->plan->depth_block);
+  b->depth_begin = loop->index;
+  b->depth_end = emit_minimum_i64(e, emit_add_i64(e, loop->index, emit_i64(e, b->plan->depth_block)), depth);
+}
+
+static void depth_end(Block *b, Loop *loop) {
+  loop_end(b->e, loop);
+  b->depth_begin = b->depth_end = NULL;
+}
+
+/* A block with one panel. */
+static void emit_block(Block *b) {
+  if (b->plan->depth_block) {
     Loop loop;
-    loop_begin(e, &loop, emit_i64(e, 0), depth, plan->depth_block);
-    b->depth_begin = loop.index;
-    b->depth_end = emit_minimum_i64(e, emit_add_i64(e, loop.index, emit_i64(e, plan->depth_block)), depth);
+    clear_sums(b);
+    depth_begin(b, &loop);
     emit_panel_and_tiles(b);
-    loop_end(e, &loop);
-    b->depth_begin = b->depth_end = NULL;
+    depth_end(b, &loop);
+  } else {
+    emit_panel_and_tiles(b);
   }
-  if (!plan->direct) emit_block_epilogue(b);
+  if (!b->plan->direct) emit_block_epilogue(b);
 }
 
 /* --- items --------------------------------------------------------------------------------------------------- */
@@ -342,11 +388,11 @@ static void emit_columns(Block *b, const Place *item, LLVMValueRef column, int v
     LLVMValueRef first = emit_add_i64(e, column, emit_i64(e, (int64_t)v * b->plan->lanes));
     place_set_vector(e, &b->column[v], axis, first, v < whole);
   }
-  emit_block(b);
+  b->work(b);
 }
 
 /* Panels within the axis and the one across its end have code of their own, each where there is one. */
-static void emit_item_panels(Block *b, const Place *item, LLVMValueRef tile) {
+static void emit_panel(Block *b, const Place *item, LLVMValueRef column) {
   Emitter *e = b->e;
   const ContractPlan *plan = b->plan;
   int vectors = plan->vectors, lanes = plan->lanes;
@@ -355,7 +401,6 @@ static void emit_item_panels(Block *b, const Place *item, LLVMValueRef tile) {
     return;
   }
   Dim extent = plan->kernel.axis[plan->vector_axis].extent;
-  LLVMValueRef column = emit_multiply_i64(e, tile, emit_i64(e, plan->panel));
   int64_t rest = dim_is_constant(extent) ? extent.factor % plan->panel : plan->panel - 1;
   int tail = (int)((rest + lanes - 1) / lanes), whole = dim_is_constant(extent) ? (int)(rest / lanes) : 0;
   if (rest == 0) {
@@ -374,6 +419,35 @@ static void emit_item_panels(Block *b, const Place *item, LLVMValueRef tile) {
   }
 }
 
+static void emit_panels(Block *b, const Place *item, LLVMValueRef begin, LLVMValueRef end, void (*work)(Block *b)) {
+  Emitter *e = b->e;
+  LLVMValueRef sums = b->sums;
+  Loop loop;
+  b->work = work;
+  loop_begin(e, &loop, begin, end, b->plan->panel);
+  LLVMValueRef done = LLVMBuildSub(e->builder, loop.index, begin, "");
+  b->sums = emit_element(e, sums, emit_multiply_i64(e, done, emit_i64(e, b->plan->block_rows)));
+  emit_panel(b, item, loop.index);
+  loop_end(e, &loop);
+  b->sums = sums;
+}
+
+/* A block with several panels, which share a packed left operand. */
+static void emit_shared_block(Block *b, const Place *item, LLVMValueRef begin) {
+  Emitter *e = b->e;
+  LLVMValueRef size = emit_i64(e, b->plan->panel * b->plan->panels);
+  LLVMValueRef extent = emit_dim(e, b->plan->kernel.axis[b->plan->vector_axis].extent);
+  LLVMValueRef end = emit_minimum_i64(e, emit_add_i64(e, begin, size), extent);
+  Loop loop;
+  clear_sums(b);
+  depth_begin(b, &loop);
+  place_enter(e, &b->column[0], item, 0); /* the left operand does not vary along the columns */
+  emit_tiles(b, pack_left_tile);
+  emit_panels(b, item, begin, end, emit_panel_and_tiles);
+  depth_end(b, &loop);
+  emit_panels(b, item, begin, end, emit_block_epilogue);
+}
+
 KernelWork contract_work(const Kernel *kernel, const Target *target, int lanes) {
   Arena *arena = arena_create();
   ContractPlan plan;
@@ -387,7 +461,8 @@ void contract_emit(Session *session, const Kernel *kernel, const char *name) {
   contract_plan(kernel, &session->target, session->lanes, session->arena, &plan);
   Emitter e;
   emitter_begin(&e, session, &plan.kernel, name);
-  Block b = {.e = &e, .plan = &plan, .panel = e.scratch};
+  Block b = {.e = &e, .plan = &plan, .panel = e.scratch, .work = emit_block};
+  b.left = emit_element(&e, e.scratch, emit_i64(&e, (int64_t)plan.left_offset / 4));
   b.sums = emit_element(&e, e.scratch, emit_i64(&e, (int64_t)plan.sums_offset / 4));
   Loop items;
   LLVMValueRef tile[KERNEL_MAX_AXES];
@@ -403,7 +478,11 @@ void contract_emit(Session *session, const Kernel *kernel, const char *name) {
   LLVMValueRef rows = plan.row_axis == NO_AXIS ? emit_i64(&e, 1) : emit_dim(&e, plan.kernel.axis[plan.row_axis].extent);
   b.row_begin = emit_multiply_i64(&e, tile[row_part], emit_i64(&e, plan.block_rows));
   b.row_end = emit_minimum_i64(&e, emit_add_i64(&e, b.row_begin, emit_i64(&e, plan.block_rows)), rows);
-  emit_item_panels(&b, &item, tile[row_part + 1]);
+  LLVMValueRef column = emit_multiply_i64(&e, tile[row_part + 1], emit_i64(&e, plan.panel * plan.panels));
+  if (plan.left_packed)
+    emit_shared_block(&b, &item, column);
+  else
+    emit_panel(&b, &item, column);
   loop_end(&e, &items);
   emitter_end(&e);
 }

@@ -2,8 +2,17 @@
 
 #include "ir/cost.h"
 
-/* Terms of a sum that are kept together: a packed panel of this many rows stays in the first two cache levels. */
-enum { DEPTH_BLOCK = 512, DEPTH_WHOLE = 1024, BLOCK_TILES = 8, SHARED_ROWS = 96, WANTED_ITEMS = 16 };
+/* Terms of a sum that are kept together: a packed panel of DEPTH_BLOCK rows stays in the first cache level beside a tile
+ * of the left operand, one of DEPTH_WHOLE in the second. */
+enum {
+  DEPTH_BLOCK = 256,
+  DEPTH_WHOLE = 1024,
+  BLOCK_TILES = 8,
+  SHARED_ROWS = 96,
+  SHARED_PANELS = 8,
+  LONG_STRIDE = 256,
+  WANTED_ITEMS = 16
+};
 enum { MAX_VECTORS = 8, MAX_ROWS = 14, MAX_DIRECT_OPS = 6, TYPICAL_SYMBOL = 16 };
 
 static int64_t typical(Dim dim) { return dim.factor * (dim_is_constant(dim) ? 1 : TYPICAL_SYMBOL); }
@@ -241,6 +250,22 @@ static void choose_packing(ContractPlan *plan) {
   plan->packed = unit ? tiles >= 3 && !one_panel : tiles >= 2;
 }
 
+/* A left operand whose rows are contiguous is strided along the terms: where the stride is long, every term of a tile is
+ * a cache line in another set or page. Copying a block of it pays where several panels share the copy. */
+static void choose_left_packing(ContractPlan *plan) {
+  plan->panels = 1;
+  if (!plan->packed || !plan->depth_block || plan->row_axis == NO_AXIS || !access_is_affine(plan->left)) return;
+  if (access_varies(plan->left, plan->vector_axis) || !dim_is(plan->left->stride[plan->row_axis], 1)) return;
+  Dim columns = column_extent(plan), rows = row_extent(plan), stride = plan->left->stride[plan->reduced_axis[0]];
+  if (!dim_is_constant(columns) || !dim_is_constant(rows) || typical(stride) < LONG_STRIDE) return;
+  int64_t panels = ceiling(columns.factor, plan->panel), blocks = ceiling(rows.factor, plan->block_rows);
+  int64_t shared = panels < SHARED_PANELS ? panels : SHARED_PANELS;
+  while (shared > 2 && blocks * ceiling(panels, shared) < WANTED_ITEMS) shared = ceiling(shared, 2);
+  if (shared < 2) return;
+  plan->panels = shared;
+  plan->left_packed = true;
+}
+
 static int op_weight(OpCode op) {
   if (op_is_transcendental(op)) return 2 * MAX_DIRECT_OPS;
   switch (op) {
@@ -265,16 +290,21 @@ static bool epilogue_is_short(const Kernel *kernel) {
   return weight <= MAX_DIRECT_OPS;
 }
 
+/* Of `count` floats, in whole cache lines. */
+static size_t float_bytes(int64_t count) { return (size_t)ceiling(count * (int64_t)sizeof(float), 64) * 64; }
+
 static void lay_out_work(ContractPlan *plan) {
   KernelWork *work = &plan->work;
   for (uint32_t k = 0; k < plan->item_count; k++)
     work->part[work->part_count++] = (WorkPart){plan->kernel.axis[plan->item_axis[k]].extent, 1};
   work->part[work->part_count++] = (WorkPart){row_extent(plan), plan->block_rows};
-  work->part[work->part_count++] = (WorkPart){column_extent(plan), plan->panel};
+  work->part[work->part_count++] = (WorkPart){column_extent(plan), plan->panel * plan->panels};
   int64_t depth = plan->depth_block ? plan->depth_block : constant_depth(plan);
-  if (plan->packed) plan->sums_offset = (size_t)ceiling(depth * plan->panel * 4, 64) * 64;
+  if (plan->packed) plan->left_offset = float_bytes(depth * plan->panel);
+  plan->sums_offset = plan->left_offset;
+  if (plan->left_packed) plan->sums_offset += float_bytes(depth * plan->block_rows);
   work->scratch_bytes = plan->sums_offset;
-  if (!plan->direct) work->scratch_bytes += (size_t)ceiling(plan->block_rows * plan->panel * 4, 64) * 64;
+  if (!plan->direct) work->scratch_bytes += float_bytes(plan->panels * plan->block_rows * plan->panel);
 }
 
 void contract_plan(const Kernel *kernel, const Target *target, int lanes, Arena *arena, ContractPlan *out) {
@@ -294,6 +324,7 @@ void contract_plan(const Kernel *kernel, const Target *target, int lanes, Arena 
   choose_depth(out);
   choose_block(out);
   choose_packing(out);
+  choose_left_packing(out);
   out->direct = !out->depth_block && epilogue_is_short(kernel);
   lay_out_work(out);
 }

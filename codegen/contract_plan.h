@@ -17,13 +17,16 @@ typedef struct ContractPlan {
   int reduced_axis[KERNEL_MAX_AXES];
   int lanes, vectors, rows; /* a tile is rows x (vectors * lanes) */
   int64_t block_rows;       /* rows of one item: some tiles one below the other, which share a packed panel */
-  int64_t panel;            /* columns of one item: vectors * lanes */
+  int64_t panel;            /* columns of a packed panel: vectors * lanes */
+  int64_t panels;           /* panels of one item: several where the left operand is packed for them */
   int64_t depth_block;      /* terms summed before moving to the next tile; 0: all of them */
-  bool packed;              /* the right operand's panel is copied to scratch first */
+  bool packed;              /* the right operand's panel is copied to scratch first: [depth][panel] */
+  bool left_packed;         /* the left operand's block too, once for all panels: a tile is [depth][its rows] */
   bool direct;              /* the epilogue runs on the registers of a tile, not on a copy in scratch */
   uint32_t size_count;      /* row counts of the tiles that a block is cut into, in this order */
   int size[CONTRACT_MAX_SIZES];
-  size_t sums_offset; /* in scratch, of the finished or partial sums [block_rows][panel]; panel before it */
+  /* In scratch: the right panel at 0, then the left block, then finished or partial sums [panels][block_rows][panel]. */
+  size_t left_offset, sums_offset;
   KernelWork work;
 } ContractPlan;
 

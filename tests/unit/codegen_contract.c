@@ -53,6 +53,9 @@ static const Product PRODUCTS[] = {
     {"mn", "bt", {N(17), N(100), B1, N(100)}, "btm", "btn", "mn", RICH},
     {"mn", "bt", {N(7), N(33), B1, N(60)}, "tbm", "btn", "nm", BIASED},
     {"mn", "b", {N(193), N(130), B1}, "bm", "bn", "mn", PLAIN}, /* blocks of many tiles */
+    /* a packed left operand, shared by panels; the last ones are fewer, narrower, lower */
+    {"mn", "b", {N(300), N(330), {90, 1}}, "bm", "bn", "mn", RICH},
+    {"mn", "k", {N(257), N(34), N(1030)}, "km", "nk", "nm", PLAIN},
     {"n", "b", {N(33), B1}, "b", "bn", "n", BIASED},
     {"mn", "b", {N(31), N(5), {7, 1}}, "mb", "nb", "mn", RICH},
     /* symbolic columns */
