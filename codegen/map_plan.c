@@ -21,22 +21,51 @@ static double access_cost(const Access *access, int axis, int lanes) {
   return dim_equal(stride, dim_constant(-1)) ? 2 : lanes;
 }
 
+/* The expressions that decide the vector axis: those that sums are taken of, or all where there are no sums. */
+static bool *deciding_expressions(const Kernel *kernel, Arena *arena) {
+  bool *decides = ARENA_ARRAY(arena, bool, kernel->expr_count + 1);
+  for (uint32_t r = 0; r < kernel->reduction_count; r++) decides[kernel->reduction[r].expr] = true;
+  for (uint32_t k = kernel->expr_count; k-- > 0;) {
+    const Expr *expr = &kernel->expr[k];
+    if (kernel->reduction_count == 0) decides[k] = true;
+    for (uint32_t a = 0; decides[k] && expr->kind == EXPR_OP && a < op_info(expr->op)->operands_min; a++)
+      decides[expr->arg[a]] = true;
+  }
+  return decides;
+}
+
+/* Cycles of storing at the elements of an axis. Sums are taken as if they were stored once, densely, so that their order
+ * does not depend on what else a kernel stores: rematerialisation relies on that. */
+static double stores_cost(const Kernel *kernel, int axis, int lanes) {
+  double cost = 0;
+  if (kernel->reduction_count == 0) {
+    for (uint32_t k = 0; k < kernel->store_count; k++) cost += access_cost(&kernel->store[k].access, axis, lanes);
+    return cost;
+  }
+  AxisMask parallel = kernel_axes(kernel, AXIS_PARALLEL);
+  bool stored = parallel >> axis & 1, last = parallel >> axis == 1;
+  return !stored ? 0.5 : last ? 1 : lanes;
+}
+
 /* Per element, with the lanes that are empty in the last vector counted in. */
-static double axis_cost(const Kernel *kernel, int axis, int lanes) {
-  double cost = 0.25 * kernel->expr_count;
-  for (uint32_t k = 0; k < kernel->expr_count; k++)
+static double axis_cost(const Kernel *kernel, const bool *decides, int axis, int lanes) {
+  double cost = stores_cost(kernel, axis, lanes);
+  for (uint32_t k = 0; k < kernel->expr_count; k++) {
+    if (!decides[k]) continue;
+    cost += 0.25;
     if (kernel->expr[k].kind == EXPR_LOAD) cost += access_cost(&kernel->expr[k].access, axis, lanes);
-  for (uint32_t k = 0; k < kernel->store_count; k++) cost += access_cost(&kernel->store[k].access, axis, lanes);
+  }
   double extent = extent_guess(kernel, axis), vectors = (double)(int64_t)((extent + lanes - 1) / lanes);
   return cost * vectors / extent;
 }
 
 /* The cheapest; of equals the last. */
-static int choose_vector_axis(const Kernel *kernel, int lanes) {
+static int choose_vector_axis(const Kernel *kernel, int lanes, Arena *arena) {
+  const bool *decides = deciding_expressions(kernel, arena);
   int best = NO_VECTOR_AXIS;
   double best_cost = 0;
   for (int k = 0; k < (int)kernel->axis_count; k++) {
-    double cost = axis_cost(kernel, k, lanes);
+    double cost = axis_cost(kernel, decides, k, lanes);
     if (best == NO_VECTOR_AXIS || cost <= best_cost) {
       best = k;
       best_cost = cost;
@@ -172,7 +201,7 @@ static void plan_work(const Kernel *kernel, int lanes, MapPlan *plan) {
 MapPlan map_plan(const Kernel *kernel, int lanes, Arena *arena) {
   MapPlan plan = {.parallel = kernel_axes(kernel, AXIS_PARALLEL),
                   .reduced = kernel_axes(kernel, AXIS_REDUCED),
-                  .vector_axis = choose_vector_axis(kernel, lanes)};
+                  .vector_axis = choose_vector_axis(kernel, lanes, arena)};
   plan.row = plan.vector_axis != NO_VECTOR_AXIS && (plan.reduced >> plan.vector_axis & 1);
   order_reduced_axes(kernel, &plan);
   plan_passes(kernel, &plan, arena);

@@ -15,6 +15,7 @@
 
 typedef struct LowerOptions {
   Text *explain; /* what fell apart or had to be stored, and why, a line each; NULL: not wanted */
+  int64_t batch; /* the value of symbols that launches are ordered for; 0: a typical one */
 } LowerOptions;
 
 /* Everything the program points to but the graph lives in `arena`. `options` may be NULL. */

@@ -6,8 +6,7 @@ enum { ALIGNMENT = 64, PAGE = 4096, SYMBOL_BATCH = 1 };
 
 static int64_t align_up(int64_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 
-/* Bytes laid out: of the whole where the count is constant, else for each unit of the symbol. */
-static int64_t laid_out_bytes(Dim count) {
+int64_t memory_laid_out(Dim count) {
   int64_t bytes = align_up(count.factor * (int64_t)sizeof(float));
   return bytes > 0 && bytes % PAGE == 0 ? bytes + ALIGNMENT : bytes;
 }
@@ -140,8 +139,9 @@ static Region region_create(Lifetime *lifetimes, uint32_t count, int32_t symbol,
   for (uint32_t k = 0; k < count; k++) {
     Lifetime *lifetime = &lifetimes[k];
     if (lifetime->count.symbol != symbol) continue;
-    region.item[region.count++] = (Item){
-        .lifetime = lifetime, .bytes = laid_out_bytes(lifetime->count), .length = lifetime->last - lifetime->first + 1};
+    region.item[region.count++] = (Item){.lifetime = lifetime,
+                                         .bytes = memory_laid_out(lifetime->count),
+                                         .length = lifetime->last - lifetime->first + 1};
   }
   return region;
 }

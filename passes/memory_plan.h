@@ -17,6 +17,8 @@ typedef struct Lifetime {
   Dim offset;           /* result: bytes within the region of count's symbol */
 } Lifetime;
 
+/* Bytes that a buffer takes: the whole where the count is constant, else for each unit of its symbol. */
+int64_t memory_laid_out(Dim count);
 /* Fills the offsets; the size of every region, which is the exact peak of its own buffers: where the last of them ends,
  * and the next multiple of 64 where a region follows. So the last byte of the plan is the last byte of a buffer. */
 Linear memory_plan(Lifetime *lifetimes, uint32_t count, Arena *scratch);

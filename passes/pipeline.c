@@ -115,7 +115,11 @@ const Graph *pipeline_run(const Graph *graph, Arena *arena, const PipelineOption
   if (!report) report = pipeline_report_create(arena);
   bool verify = verify_is_on(options);
   if (verify) verify_after(graph, arena, "before the first pass");
-  PassContext context = {arena, options->differentiate, false, options->explain, NULL};
+  PassContext context = {.arena = arena,
+                         .differentiate = options->differentiate,
+                         .explain = options->explain,
+                         .memory_budget = options->memory_budget,
+                         .batch = options->batch};
   for (uint32_t i = 0; i < PASS_COUNT; i++) {
     const PassInfo *pass = &PASSES[i];
     if (!is_wanted(pass, options)) continue;

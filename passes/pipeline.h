@@ -10,12 +10,17 @@
 #include "differentiate.h"
 #include "ir/graph.h"
 
+/* The value of symbols that memory is weighed for where nobody says. */
+enum { PASS_TYPICAL_BATCH = 32 };
+
 typedef struct PassContext {
   Arena *arena;                           /* owns what passes build, intermediate graphs included */
   const DifferentiateSpec *differentiate; /* NULL: no gradients are wanted */
   bool differentiated;                    /* no derivative will be taken from here on: detach means nothing any more */
   Text *explain;                          /* lines that say why a pass did not apply; NULL: nobody asks */
   const char *pass;                       /* the name of the running pass */
+  int64_t memory_budget;                  /* bytes that the arena may have; 0: any */
+  int64_t batch;                          /* the value of symbols that the budget is for; 0: PASS_TYPICAL_BATCH */
 } PassContext;
 
 typedef Graph *PassFunction(const Graph *graph, PassContext *context);
@@ -45,6 +50,7 @@ typedef struct PipelineOptions {
   void *dump_user;
   Text *explain;
   const DifferentiateSpec *differentiate;
+  int64_t memory_budget, batch; /* as in PassContext */
 } PipelineOptions;
 
 typedef struct PassReport {

@@ -2,6 +2,7 @@
  */
 #include "lower_internal.h"
 #include "memory_plan.h"
+#include "pipeline.h"
 #include "schedule.h"
 
 #include "ir/guard.h"
@@ -152,7 +153,7 @@ static NodeId *graph_order(const Build *build, const Lowered *lowered) {
   return rank;
 }
 
-static void make_launches(Build *build) {
+static void make_launches(Build *build, int64_t extent) {
   const Lowered *lowered = build->lowered;
   Program *program = build->program;
   bool *resident = ARENA_ARRAY(build->scratch, bool, lowered->value_count + 1);
@@ -160,7 +161,7 @@ static void make_launches(Build *build) {
     resident[v] = program->buffer[build->buffer_of[v]].kind != BUFFER_ARENA;
   }
   ScheduleInput input = {lowered->step, lowered->step_count,         lowered->value, lowered->value_count,
-                         resident,      graph_order(build, lowered), TYPICAL_EXTENT};
+                         resident,      graph_order(build, lowered), extent};
   uint32_t *order = schedule_steps(&input, build->scratch);
   uint64_t *hashes = ARENA_ARRAY(build->scratch, uint64_t, lowered->step_count + 1);
   program->kernel = ARENA_ARRAY(build->arena, Kernel *, lowered->step_count + 1);
@@ -213,24 +214,37 @@ static Linear place_buffers(Build *build, BufferKind kind) {
   return bytes;
 }
 
-Program *program_build(const Graph *graph, Arena *arena, const LowerOptions *options) {
+Program *program_of(const Clusters *clusters, Lowered *lowered, Arena *arena, int64_t batch) {
   Arena *scratch = arena_create();
   Program *program = ARENA_NEW(arena, Program);
   program->arena = arena;
-  program->graph = graph;
-  Build build = {.program = program, .graph = program->graph, .arena = arena, .scratch = scratch};
-  Clusters *clusters = clusters_create(program->graph, scratch);
-  build.clusters = clusters;
-  build.lowered = lower_all(clusters, arena, options != NULL ? options->explain : NULL);
+  program->graph = clusters->graph;
+  Build build = {.program = program,
+                 .graph = program->graph,
+                 .clusters = clusters,
+                 .lowered = lowered,
+                 .arena = arena,
+                 .scratch = scratch};
   make_buffers(&build);
   bind_leaves(&build);
   bind_outputs(&build);
   suppose_prepared(&build);
   find_prepared(&build);
-  make_launches(&build);
+  make_launches(&build, batch > 0 ? batch : PASS_TYPICAL_BATCH);
   find_lifetimes(&build);
   program->arena_bytes = place_buffers(&build, BUFFER_ARENA);
   program->prepared_bytes = place_buffers(&build, BUFFER_PREPARED);
+  arena_destroy(scratch);
+  return program;
+}
+
+Program *program_build(const Graph *graph, Arena *arena, const LowerOptions *options) {
+  static const LowerOptions nothing;
+  if (options == NULL) options = &nothing;
+  Arena *scratch = arena_create();
+  Clusters *clusters = clusters_create(graph, scratch);
+  Lowered *lowered = lower_all(clusters, arena, options->explain);
+  Program *program = program_of(clusters, lowered, arena, options->batch);
   arena_destroy(scratch);
   return program;
 }

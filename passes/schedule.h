@@ -12,9 +12,6 @@
 
 #include "lower_internal.h"
 
-/* What a dynamic extent is taken to be when nobody says. */
-enum { TYPICAL_EXTENT = 32 };
-
 typedef struct ScheduleInput {
   const Step *step;
   uint32_t step_count;

@@ -93,6 +93,12 @@ typedef struct simba_options {
   /* Called with the full text of all errors and warnings (simba_error holds the beginning); may be NULL. */
   void (*on_diagnostics)(void *context, const char *text);
   void *context; /* given to on_diagnostics */
+  /* Bytes that the intermediate values of a call may take for a batch of `memory_batch` (0: the batch of the model's
+   * recipe); 0: any. Where they take more, values are computed again in place of being kept, which costs time and
+   * changes no bit of a result; where that does not do, compiling a step is SIMBA_INVALID_ARGUMENT and the message says
+   * how many would. */
+  uint64_t memory_budget;
+  int64_t memory_batch;
 } simba_options;
 
 /* Compiles a model file and initialises its parameters from options->seed. options may be NULL: everything as if zero.

@@ -60,6 +60,7 @@ static int compile_model(CompileOptions *options) {
   ExportResult result;
   simba_error error = {0};
   simba_options model_options = {.size = sizeof model_options, .threads = common->compiler.threads};
+  common->compiler.batch = 1; /* a library's batch is its caller's: a memory budget is for one */
   simba_status status = compiler_open(common->model_path, &common->compiler, &compiler, &error);
   report_diagnostics(common, compiler);
   if (status == SIMBA_OK) {

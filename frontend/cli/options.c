@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 enum {
@@ -17,7 +18,8 @@ enum {
   KEY_EXPLAIN,
   KEY_DIAGNOSTICS,
   KEY_VERIFY,
-  KEY_NO_CACHE
+  KEY_NO_CACHE,
+  KEY_MEMORY_BUDGET
 };
 
 static const struct argp_option common_options[] = {
@@ -31,6 +33,8 @@ static const struct argp_option common_options[] = {
     {"no-pass", KEY_NO_PASS, "NAME", 0, "Skip a pass; may be repeated", 0},
     {"verify", KEY_VERIFY, 0, 0, "Verify the graph after every pass and LLVM's modules", 0},
     {"no-cache", KEY_NO_CACHE, 0, 0, "Compile everything: compiled code is neither read from nor kept in the cache", 0},
+    {"memory-budget", KEY_MEMORY_BUDGET, "SIZE", 0,
+     "What intermediate values may take, such as 64MB or 1.5GB: values are computed again until they fit", 0},
     {"explain", KEY_EXPLAIN, 0, 0, "Say why passes did not apply", 0},
     {"time", KEY_TIME, 0, 0, "Say how long each phase and pass took", 0},
     {"diagnostics", KEY_DIAGNOSTICS, "human|json", 0, "How mistakes in the model are written", 0},
@@ -91,6 +95,9 @@ static error_t parse_common(int key, char *argument, struct argp_state *state) {
       return 0;
     case KEY_NO_CACHE:
       common->no_cache = true;
+      return 0;
+    case KEY_MEMORY_BUDGET:
+      options->memory_budget = option_size("--memory-budget", argument, state);
       return 0;
     case KEY_TIME:
       common->time = true;
@@ -154,6 +161,22 @@ int64_t option_integer(const char *option, const char *text, int64_t low, int64_
                text);
   }
   return value;
+}
+
+int64_t option_size(const char *option, const char *text, struct argp_state *state) {
+  static const struct {
+    const char *suffix;
+    double bytes;
+  } units[] = {{"", 1}, {"KB", 1 << 10}, {"MB", 1 << 20}, {"GB", 1 << 30}};
+  const double MOST = 0x1p62;
+  char *end;
+  double value = strtod(text, &end);
+  for (size_t k = 0; end != text && k < sizeof units / sizeof *units; k++) {
+    double bytes = value * units[k].bytes;
+    if (strcasecmp(end, units[k].suffix) == 0 && bytes >= 1 && bytes < MOST) return (int64_t)bytes;
+  }
+  argp_error(state, "%s takes a size such as 512KB, 64MB or 1.5GB, not '%s'", option, text);
+  return 0;
 }
 
 int report_failure(simba_status status, const simba_error *error) {

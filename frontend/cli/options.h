@@ -56,6 +56,9 @@ bool common_sets(const CommonOptions *common, const char *name);
 /* Positive decimal number within [low, high], or a usage error that names the option. */
 int64_t option_integer(const char *option, const char *text, int64_t low, int64_t high, struct argp_state *state);
 
+/* Bytes, with or without KB, MB or GB (of 1024, 1024^2, 1024^3), or a usage error that names the option. */
+int64_t option_size(const char *option, const char *text, struct argp_state *state);
+
 /* Prints what went wrong and returns the exit code that stands for it. */
 int report_failure(simba_status status, const simba_error *error);
 /* Diagnostics of a compiler, if any, to stderr in the style asked for. */

@@ -278,6 +278,12 @@ static void save_replay(Compiler *compiler, const PipelineReport *report, bool d
   }
 }
 
+/* The batch that memory is planned for; 0: a typical one. */
+static int64_t budget_batch(const Compiler *compiler, const StepRequest *request) {
+  if (compiler->options.batch > 0) return compiler->options.batch;
+  return request->batch > 0 ? request->batch : compiler->infer->recipe.batch;
+}
+
 simba_status compiler_graph(Compiler *compiler, const StepRequest *request, const Graph **out_graph,
                             simba_error *error) {
   Model *model;
@@ -300,25 +306,46 @@ simba_status compiler_graph(Compiler *compiler, const StepRequest *request, cons
                              .dump = from->dump,
                              .dump_user = from->dump_user,
                              .explain = from->explain ? &compiler->explain : NULL,
-                             .differentiate = request->differentiate};
+                             .differentiate = request->differentiate,
+                             .memory_budget = from->memory_budget,
+                             .batch = compiler->batch = budget_batch(compiler, request)};
   report = pipeline_report_create(compiler->arena);
   *out_graph = pipeline_run(select_outputs(compiler, model->graph, request), compiler->arena, &options, report);
   for (uint32_t k = 0; k < pipeline_length(); k++) {
+    if (!strcmp(pipeline_pass(k)->name, "rematerialise")) compiler->rematerialised = report->pass[k].ran;
     if (report->pass[k].ran) compiler_add_phase(compiler, pass_phase(compiler, k), report->pass[k].seconds);
   }
   guard_leave(&guard);
   return SIMBA_OK;
 }
 
+static int64_t kilobytes(int64_t bytes) { return (bytes + 1023) / 1024; }
+
+/* Does the plan fit? Recomputation has got as far as it can, unless it was left out. */
+static simba_status check_budget(const Compiler *compiler, const Program *program, simba_error *error) {
+  int64_t budget = compiler->options.memory_budget;
+  int64_t batch = compiler->batch > 0 ? compiler->batch : PASS_TYPICAL_BATCH, symbols[SYMBOL_MAX];
+  for (int s = 0; s < SYMBOL_MAX; s++) symbols[s] = batch;
+  int64_t bytes = linear_value(&program->arena_bytes, symbols);
+  if (budget <= 0 || bytes <= budget) return SIMBA_OK;
+  const char *batch_text =
+      program->graph->symbol_count == 0 ? "" : arena_format(compiler->arena, " for a batch of %lld", (long long)batch);
+  return error_set(error, SIMBA_INVALID_ARGUMENT,
+                   "%s: a memory budget of %lld KB does not do: intermediate values take %lld KB%s%s", compiler->path,
+                   (long long)budget / 1024, (long long)kilobytes(bytes), batch_text,
+                   compiler->rematerialised ? ", and that is the least" : " without the pass rematerialise");
+}
+
 simba_status compiler_program(Compiler *compiler, const Graph *graph, const Program **out_program, simba_error *error) {
   Guard guard;
   if (!guard_enter(&guard)) return unwound(&guard, error);
   double start = clock_seconds();
-  LowerOptions options = {.explain = compiler->options.explain ? &compiler->explain : NULL};
+  LowerOptions options = {.explain = compiler->options.explain ? &compiler->explain : NULL, .batch = compiler->batch};
   *out_program = program_build(graph, compiler->arena, &options);
   compiler_add_phase(compiler, "lower, schedule and plan memory", clock_seconds() - start);
+  simba_status status = check_budget(compiler, *out_program, error);
   guard_leave(&guard);
-  return SIMBA_OK;
+  return status;
 }
 
 /* ---- Program to code ---- */

@@ -24,6 +24,8 @@ typedef struct CompilerOptions {
   const char *const *only, *const *skip; /* passes */
   uint32_t only_count, skip_count;
   bool verify, explain, library_kernels;
+  int64_t memory_budget;    /* bytes that an arena may have; 0: any */
+  int64_t batch;            /* the batch that the budget is for; 0: the one of the request, else the recipe's */
   const char *cache_folder; /* compiled objects by content; NULL: none */
   PassDump *dump;           /* after each pass */
   void *dump_user;
@@ -45,6 +47,8 @@ typedef struct Compiler {
   Model *infer, *train;      /* the model elaborated with training = false and true; the latter at first need */
   Text explain;              /* why passes did not apply */
   const char *cache_problem; /* why compiled objects are not cached though a folder was given; NULL: they are */
+  int64_t batch;             /* that the last graph was made for; 0: a typical one */
+  bool rematerialised;       /* it went through the pass that keeps to the memory budget */
   uint32_t phase_count;
   Phase phase[COMPILER_MAX_PHASES];
   CompiledStep *step[8]; /* to unload */
@@ -57,6 +61,7 @@ typedef struct StepRequest {
   bool values, loss, metrics;
   bool whole;                             /* all outputs, gradients that the graph has included */
   const DifferentiateSpec *differentiate; /* NULL: no gradients */
+  int64_t batch;                          /* that it will run with; 0: not known */
 } StepRequest;
 
 simba_status compiler_open(const char *path, const CompilerOptions *options, Compiler **out_compiler,
@@ -71,6 +76,7 @@ simba_status compiler_model(Compiler *compiler, bool training, Model **out_model
 /* The model's graph with only the outputs asked for, through the passes. */
 simba_status compiler_graph(Compiler *compiler, const StepRequest *request, const Graph **out_graph,
                             simba_error *error);
+/* SIMBA_INVALID_ARGUMENT where the arena is larger than its budget; the message says how large it has to be. */
 simba_status compiler_program(Compiler *compiler, const Graph *graph, const Program **out_program, simba_error *error);
 simba_status compiler_step(Compiler *compiler, const Program *program, CompiledStep **out_step, simba_error *error);
 CodegenOptions compiler_codegen_options(const Compiler *compiler);

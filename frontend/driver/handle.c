@@ -166,7 +166,9 @@ static CompilerOptions compiler_options(const simba_options *options) {
   return (CompilerOptions){.setting = options->settings,
                            .setting_count = (uint32_t)options->setting_count,
                            .threads = options->threads,
-                           .cache_folder = options->cache_folder};
+                           .cache_folder = options->cache_folder,
+                           .memory_budget = (int64_t)options->memory_budget,
+                           .batch = options->memory_batch};
 }
 
 simba_status simba_model_compile_file(const char *path, const simba_options *given, simba_model **out_model,

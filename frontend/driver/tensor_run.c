@@ -187,6 +187,20 @@ static simba_status run_step(Reading *reading, Execution *execution, const Tenso
   return execution_run(execution, run->batch, options->seed, 0, error);
 }
 
+/* The batch of the file's inputs, for the memory budget; 0 where they do not say. Shapes are checked later. */
+static int64_t file_batch(Compiler *compiler, const Graph *graph, const TensorFile *in) {
+  for (NodeId id = 1; id <= graph->node_count; id++) {
+    if (graph_op(graph, id) != OP_INPUT) continue;
+    const Shape *shape = graph_shape(graph, id);
+    const char *name = arena_format(compiler->arena, "in.%s", node_text(graph_node(graph, id), LEAF_NAME));
+    const Tensor *tensor = tensor_file_find(in, name);
+    for (int32_t k = 0; tensor && tensor->rank == shape->rank && k < shape->rank; k++) {
+      if (!dim_is_constant(shape->dim[k])) return tensor->shape[k] / shape->dim[k].factor;
+    }
+  }
+  return 0;
+}
+
 simba_status tensor_run(Compiler *compiler, const TensorFile *in, const TensorRunOptions *options, TensorRun **out_run,
                         simba_error *error) {
   Model *model;
@@ -199,7 +213,8 @@ simba_status tensor_run(Compiler *compiler, const TensorFile *in, const TensorRu
   StepRequest request = {.training = options->training,
                          .values = true,
                          .loss = options->gradients,
-                         .differentiate = options->gradients ? &spec : NULL};
+                         .differentiate = options->gradients ? &spec : NULL,
+                         .batch = file_batch(compiler, model->graph, in)};
   const Graph *graph;
   const Program *program;
   CompiledStep *step;

@@ -99,12 +99,16 @@ static bool has_loss(const Graph *graph) {
   return false;
 }
 
+static simba_status check_loss(const simba_trainer *trainer, simba_error *error) {
+  const Model *model = trainer->model->model;
+  if (has_loss(model->graph)) return SIMBA_OK;
+  return error_set(error, SIMBA_INVALID_ARGUMENT, "the model '%s' has no loss", model->name);
+}
+
 /* What a trainer needs to evaluate: the loss in inference mode. */
 static simba_status build_evaluation(simba_trainer *trainer, simba_error *error) {
   static const StepRequest request = {.loss = true, .metrics = true};
   simba_model *model = trainer->model;
-  if (!has_loss(model->model->graph))
-    return error_set(error, SIMBA_INVALID_ARGUMENT, "the model '%s' has no loss", model->model->name);
   simba_status status = model_bind_step(model, &request, &model->evaluate_step, &trainer->evaluate, error);
   if (status != SIMBA_OK) return status;
   trainer->metric_count = count_metrics(trainer->evaluate->step->program);
@@ -114,13 +118,17 @@ static simba_status build_evaluation(simba_trainer *trainer, simba_error *error)
   return SIMBA_OK;
 }
 
-static simba_status build_training(simba_trainer *trainer, const simba_training *training, const char *const *freeze,
-                                   size_t freeze_count, simba_error *error) {
+static simba_status compile_training(simba_trainer *trainer, simba_error *error) {
   static const DifferentiateSpec parameters = {.parameters = true, .zeros = true};
   static const StepRequest request = {.training = true, .loss = true, .metrics = true, .differentiate = &parameters};
   simba_model *model = trainer->model;
-  simba_status status = model_bind_step(model, &request, &model->train_step, &trainer->train, error);
-  if (status == SIMBA_OK) status = create_optimizer(trainer, training, freeze, freeze_count, error);
+  return model_bind_step(model, &request, &model->train_step, &trainer->train, error);
+}
+
+static simba_status build_training(simba_trainer *trainer, const simba_training *training, const char *const *freeze,
+                                   size_t freeze_count, simba_error *error) {
+  simba_model *model = trainer->model;
+  simba_status status = create_optimizer(trainer, training, freeze, freeze_count, error);
   if (status != SIMBA_OK) return status;
   trainer->gradients = memory_allocate_aligned((size_t)model->parameters.size + 16, sizeof(float));
   trainer->new_states = memory_allocate_aligned((size_t)model->states.size + 16, sizeof(float));
@@ -141,7 +149,8 @@ static simba_trainer *trainer_allocate(simba_model *model) {
 simba_status trainer_create_for_evaluation(simba_model *model, simba_trainer **out_trainer, simba_error *error) {
   simba_trainer *trainer = trainer_allocate(model);
   if (!trainer) return error_set_memory(error, "an evaluation");
-  simba_status status = build_evaluation(trainer, error);
+  simba_status status = check_loss(trainer, error);
+  if (status == SIMBA_OK) status = build_evaluation(trainer, error);
   if (status != SIMBA_OK)
     simba_trainer_destroy(trainer);
   else
@@ -159,7 +168,10 @@ simba_status trainer_create(simba_model *model, const simba_training *training, 
   trainer->seed = training->seed;
   trainer->schedule = training->schedule;
   trainer->rate = simba_schedule_rate(&training->schedule, 0);
-  simba_status status = build_evaluation(trainer, error);
+  simba_status status = check_loss(trainer, error);
+  /* First, since it needs the most memory: a budget that does for it does for the evaluation. */
+  if (status == SIMBA_OK) status = compile_training(trainer, error);
+  if (status == SIMBA_OK) status = build_evaluation(trainer, error);
   if (status == SIMBA_OK) status = build_training(trainer, training, freeze, freeze_count, error);
   if (status != SIMBA_OK)
     simba_trainer_destroy(trainer);

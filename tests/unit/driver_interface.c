@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "frontend/driver/handle.h"
 #include "runtime/safetensors.h"
 #include "runtime/simba.h"
 #include "tests/suite_run.h"
@@ -187,6 +188,40 @@ START_TEST(trainers_come_and_go) {
 }
 END_TEST
 
+/* A budget that is too small is refused with the one that would do, for the batch that it is for. */
+START_TEST(memory_budget_is_kept_to) {
+  simba_options options = {.size = sizeof options,
+                           .settings = SETTINGS,
+                           .setting_count = sizeof SETTINGS / sizeof *SETTINGS,
+                           .training = true,
+                           .threads = 1,
+                           .memory_budget = 1024};
+  long long kilobytes = 0;
+  for (int64_t batch = 1; batch <= 2; batch++) {
+    simba_model *model;
+    simba_trainer *trainer;
+    simba_error error = {0};
+    options.memory_batch = batch;
+    ck_assert_int_eq(simba_model_compile_file(MODEL, &options, &model, NULL), SIMBA_OK);
+    ck_assert_int_eq(simba_trainer_create(model, NULL, &trainer, &error), SIMBA_INVALID_ARGUMENT);
+    simba_model_destroy(model);
+    long long before = kilobytes;
+    const char *size = strstr(error.message, "intermediate values take ");
+    ck_assert_msg(size && sscanf(size, "intermediate values take %lld KB", &kilobytes) == 1, "%s", error.message);
+    ck_assert_int_gt(kilobytes, before);
+  }
+  options.memory_budget = (uint64_t)kilobytes * 1024;
+  simba_model *model;
+  simba_trainer *trainer;
+  simba_error error = {0};
+  ck_assert_int_eq(simba_model_compile_file(MODEL, &options, &model, NULL), SIMBA_OK);
+  ck_assert_msg(simba_trainer_create(model, NULL, &trainer, &error) == SIMBA_OK, "%s", error.message);
+  ck_assert_int_le(execution_arena_bytes(trainer->train->step, 2), kilobytes * 1024);
+  simba_trainer_destroy(trainer);
+  simba_model_destroy(model);
+}
+END_TEST
+
 START_TEST(inference_agrees_between_threads_and_batches) {
   simba_model *one = compile(false, 1), *two = compile(false, 2);
   size_t x_count = simba_model_elements(one, SIMBA_INPUT, 0, 5),
@@ -283,6 +318,7 @@ int main(void) {
   tcase_add_test(cases, adamw_decays_matrices);
   tcase_add_test(cases, trainers_come_and_go);
   tcase_add_test(cases, a_saved_trainer_goes_on_with_the_same_bits);
+  tcase_add_test(cases, memory_budget_is_kept_to);
   tcase_add_test(cases, inference_agrees_between_threads_and_batches);
   tcase_add_test(cases, compiled_code_comes_from_the_cache);
   tcase_add_test(cases, mistakes_are_statuses_with_messages);

@@ -103,7 +103,8 @@ START_TEST(pair_is_as_expected) {
   Arena *arena = arena_create();
   Graph *graph = read_graph(arena, pair->input);
   const DifferentiateSpec spec = {.parameters = true, .inputs = true};
-  PassContext context = {arena, &spec, true, NULL, pair->pass->name};
+  PassContext context = {
+      .arena = arena, .differentiate = &spec, .differentiated = true, .pass = pair->pass->name, .memory_budget = 1};
   Graph *after = pair->pass->run(graph, &context);
   const char *message = NULL;
   ck_assert_msg(graph_verify(after, arena, &message), "%s: %s", pair->input, message);
