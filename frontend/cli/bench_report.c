@@ -1,8 +1,9 @@
 #include "bench_report.h"
 
 #include <cjson/cJSON.h>
+#include <stdio.h>
 
-static const char *entry_name(const BenchReport *report) { return report->training ? "train" : "infer"; }
+static const char *const ENTRY_TITLES[PROFILE_ENTRIES] = {"inference", "training step", "gradients"};
 
 static const char *family_name(const Profile *profile, const KernelProfile *kernel) {
   static const char *const names[] = {
@@ -39,34 +40,26 @@ static void print_size(Text *out, double bytes) {
     text_print(out, "%.*f MB", bytes < 100 * 1024 * 1024 ? 1 : 0, bytes / (1024 * 1024));
 }
 
-static void print_milliseconds(Text *out, double seconds, bool known) {
-  if (known)
-    text_print(out, "%10.4f", seconds * 1e3);
-  else
-    text_print(out, "%10s", "-");
-}
-
-static void print_timing(Text *out, const Timing *timing) {
-  print_milliseconds(out, timing->least, timing->count > 0);
-  print_milliseconds(out, timing->median, timing->count > 0);
+/* Times of disturbed samples are marked. */
+static void print_milliseconds(Text *out, double seconds, const Timing *timing) {
+  char number[32];
+  snprintf(number, sizeof number, "%s%.4f", timing->count ? "" : "~", seconds * 1e3);
+  text_print(out, "%10s", number);
 }
 
 /* Least and median, and under --kernels=library the median with libraries. */
-static void print_times(Text *out, const BenchReport *report, const Timing *own, const Timing *library) {
-  print_timing(out, own);
-  if (report->library) print_milliseconds(out, library ? library->median : 0, library && library->count > 0);
+static void print_times(Text *out, const Timing *own, const Timing *library) {
+  print_milliseconds(out, own->least, own);
+  print_milliseconds(out, own->median, own);
+  if (library) print_milliseconds(out, library->median, library);
 }
 
 static void print_kernel(Text *out, const BenchReport *report, const KernelProfile *kernel) {
   const KernelProfile *library = find_kernel(report->library, kernel->number);
-  print_times(out, report, &kernel->time, library ? &library->time : NULL);
-  text_print(out, "%6u", kernel->calls);
-  if (kernel->time.count)
-    text_print(out, "%9.1f%8.1f%6.0f %%", kernel_flops(kernel) / kernel->time.least * 1e-9,
-               kernel_bytes(kernel) / kernel->time.least * 1e-9, 100 * kernel_share(report, kernel));
-  else
-    text_print(out, "%9s%8s%6s  ", "-", "-", "-");
-  text_print(out, "  %-8s  %s\n", family_name(report->own, kernel), kernel->label);
+  print_times(out, &kernel->time, library ? &library->time : NULL);
+  text_print(out, "%6u%9.1f%8.1f%6.0f %%  %-8s  %s\n", kernel->calls, kernel_flops(kernel) / kernel->time.least * 1e-9,
+             kernel_bytes(kernel) / kernel->time.least * 1e-9, 100 * kernel_share(report, kernel),
+             family_name(report->own, kernel), kernel->label);
 }
 
 static void print_machine(Text *out, const BenchReport *report) {
@@ -95,17 +88,17 @@ static void print_memory(Text *out, const Profile *profile) {
 void bench_report_text(const BenchReport *report, Text *out) {
   const Profile *own = report->own, *library = report->library;
   text_print(out, "%s: %s, batch %lld, %d thread%s, %u steps; in %u of them a thread lost its processor\n",
-             report->model, report->training ? "training step" : "inference", (long long)own->batch, own->threads,
+             report->model, ENTRY_TITLES[report->entry], (long long)own->batch, own->threads,
              own->threads == 1 ? "" : "s", own->steps, own->disturbed);
   print_machine(out, report);
   text_print(out, "%10s%10s%s%6s%9s%8s%8s  %-8s  %s\n", "least ms", "median", library ? "   library" : "", "calls",
              "GFLOP/s", "GB/s", "of roof", "family", "first computes");
   for (uint32_t k = 0; k < own->kernel_count; k++) print_kernel(out, report, &own->kernel[k]);
-  if (report->training) {
-    print_times(out, report, &own->update, library ? &library->update : NULL);
+  if (report->entry == PROFILE_TRAIN) {
+    print_times(out, &own->update, library ? &library->update : NULL);
     text_puts(out, "  update of parameters and moments\n");
   }
-  print_times(out, report, &own->step, library ? &library->step : NULL);
+  print_times(out, &own->step, library ? &library->step : NULL);
   text_puts(out, "  the whole step\n");
   print_memory(out, own);
 }
@@ -114,13 +107,8 @@ void bench_report_text(const BenchReport *report, Text *out) {
 
 static void add_timing(cJSON *to, const char *name, const Timing *timing) {
   cJSON *object = cJSON_AddObjectToObject(to, name);
-  if (timing->count) {
-    cJSON_AddNumberToObject(object, "least", timing->least);
-    cJSON_AddNumberToObject(object, "median", timing->median);
-  } else {
-    cJSON_AddNullToObject(object, "least");
-    cJSON_AddNullToObject(object, "median");
-  }
+  cJSON_AddNumberToObject(object, "least", timing->least);
+  cJSON_AddNumberToObject(object, "median", timing->median);
   cJSON_AddNumberToObject(object, "samples", timing->count);
 }
 
@@ -137,7 +125,7 @@ static void add_kernel(cJSON *to, const BenchReport *report, const KernelProfile
   cJSON_AddNumberToObject(object, "flops", kernel_flops(kernel));
   cJSON_AddNumberToObject(object, "elementary", kernel->calls * kernel->cost.transcendentals);
   cJSON_AddNumberToObject(object, "bytes", kernel_bytes(kernel));
-  if (kernel->time.count) cJSON_AddNumberToObject(object, "share_of_roof", kernel_share(report, kernel));
+  cJSON_AddNumberToObject(object, "share_of_roof", kernel_share(report, kernel));
 }
 
 static void add_machine(cJSON *to, const MachineSpeed *speed) {
@@ -165,7 +153,7 @@ simba_status bench_report_json(const BenchReport *report, Text *out, simba_error
   const Profile *own = report->own;
   cJSON *object = cJSON_CreateObject();
   cJSON_AddStringToObject(object, "model", report->model);
-  cJSON_AddStringToObject(object, "entry", entry_name(report));
+  cJSON_AddStringToObject(object, "entry", profile_entry_name(report->entry));
   cJSON_AddNumberToObject(object, "batch", (double)own->batch);
   cJSON_AddNumberToObject(object, "threads", own->threads);
   cJSON_AddNumberToObject(object, "steps", own->steps);
@@ -173,7 +161,7 @@ simba_status bench_report_json(const BenchReport *report, Text *out, simba_error
   add_machine(object, &report->speed);
   add_timing(object, "step_seconds", &own->step);
   if (report->library) add_timing(object, "library_step_seconds", &report->library->step);
-  if (report->training) add_timing(object, "update_seconds", &own->update);
+  if (report->entry == PROFILE_TRAIN) add_timing(object, "update_seconds", &own->update);
   add_memory(object, own);
   cJSON *kernels = cJSON_AddArrayToObject(object, "kernels");
   for (uint32_t k = 0; k < own->kernel_count; k++) add_kernel(kernels, report, &own->kernel[k]);

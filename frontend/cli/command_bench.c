@@ -16,13 +16,25 @@ typedef struct BenchOptions {
 } BenchOptions;
 
 static const struct argp_option bench_options[] = {
-    {"entry", KEY_ENTRY, "infer|train", 0, "Inference (default), or a training step: forward, backward, update", 1},
+    {"entry", KEY_ENTRY, "infer|train|gradients", 0,
+     "Inference (default), a training step (forward, backward, update), or forward and backward from derivatives of "
+     "the "
+     "outputs, for which a model needs no loss",
+     1},
     {"batch", KEY_BATCH, "N", 0, "Samples in a step (default the recipe's)", 1},
-    {"tensors", KEY_TENSORS, "IN.safetensors", 0, "Inputs and targets in.<name> (default: random numbers)", 1},
+    {"tensors", KEY_TENSORS, "IN.safetensors", 0,
+     "in.<input or target>, for gradients lw.<output> (default: random numbers)", 1},
     {"seconds", KEY_SECONDS, "S", 0, "How long to measure (default 3)", 1},
     {"json", KEY_JSON, 0, 0, "One JSON object on standard output", 1},
     {0},
 };
+
+static ProfileEntry parse_entry(const char *text, struct argp_state *state) {
+  for (int entry = 0; entry < PROFILE_ENTRIES; entry++)
+    if (!strcmp(text, profile_entry_name((ProfileEntry)entry))) return (ProfileEntry)entry;
+  argp_error(state, "--entry is infer, train or gradients, not '%s'", text);
+  return PROFILE_INFER;
+}
 
 static double parse_seconds(const char *text, struct argp_state *state) {
   char *end;
@@ -39,9 +51,7 @@ static error_t parse_bench(int key, char *argument, struct argp_state *state) {
       state->child_inputs[0] = &options->common;
       return 0;
     case KEY_ENTRY:
-      if (strcmp(argument, "infer") != 0 && strcmp(argument, "train") != 0)
-        argp_error(state, "--entry is infer or train, not '%s'", argument);
-      options->profile.training = !strcmp(argument, "train");
+      options->profile.entry = parse_entry(argument, state);
       return 0;
     case KEY_BATCH:
       options->profile.batch = option_integer("--batch", argument, 1, 1 << 20, state);
@@ -74,7 +84,7 @@ static simba_status profile_model(BenchOptions *options, bool library, simba_mod
   compile.library_kernels = library;
   Compiler *compiler = NULL;
   simba_options model_options = {
-      .size = sizeof model_options, .threads = compile.threads, .training = options->profile.training};
+      .size = sizeof model_options, .threads = compile.threads, .training = options->profile.entry == PROFILE_TRAIN};
   simba_status status = compiler_open(common->model_path, &compile, &compiler, error);
   if (status == SIMBA_OK) {
     status = model_create(compiler, &model_options, out_model, error);
@@ -118,7 +128,7 @@ static int bench_model(BenchOptions *options) {
   if (status == SIMBA_OK) status = profile_model(options, false, &own, &own_profile, &error);
   if (status == SIMBA_OK && options->common.compiler.library_kernels)
     status = profile_model(options, true, &library, &library_profile, &error);
-  BenchReport report = {.training = options->profile.training, .own = own_profile, .library = library_profile};
+  BenchReport report = {.entry = options->profile.entry, .own = own_profile, .library = library_profile};
   if (status == SIMBA_OK) status = measure_machine(options, own, &report.speed, &error);
   if (status == SIMBA_OK) {
     report.model = simba_model_name(own);

@@ -13,14 +13,16 @@ typedef struct Slot {
   const Launch *launch; /* NULL: the update */
   double seconds;       /* of the current step */
   bool disturbed;
-  uint32_t count;
-  double *sample; /* [MOST_STEPS] */
+  uint32_t count, disturbed_count;
+  double *sample, *disturbed_sample; /* [MOST_STEPS] */
 } Slot;
 
 typedef struct Recorder {
   simba_model *model;
-  simba_trainer *trainer; /* NULL: inference */
-  Execution *execution;
+  simba_trainer *trainer; /* for training */
+  Execution *gradients;   /* for gradients */
+  Execution *execution;   /* the model's, the trainer's, or the one above */
+  bool prepares;          /* in each step */
   int64_t batch;
   uint32_t first; /* slot of the first launch of what runs */
   uint32_t slot_count, prepare_slots;
@@ -29,6 +31,11 @@ typedef struct Recorder {
   Slot step;
   uint32_t steps, disturbed;
 } Recorder;
+
+const char *profile_entry_name(ProfileEntry entry) {
+  static const char *const names[PROFILE_ENTRIES] = {"infer", "train", "gradients"};
+  return names[entry];
+}
 
 /* ---- A step ---- */
 
@@ -63,7 +70,7 @@ static simba_status run_update(Recorder *recorder, simba_error *error) {
 static simba_status run_step(Recorder *recorder, simba_error *error) {
   simba_status status = SIMBA_OK;
   recorder->first = 0;
-  if (recorder->trainer) status = execution_prepare(recorder->execution, error);
+  if (recorder->prepares) status = execution_prepare(recorder->execution, error);
   recorder->first = recorder->prepare_slots;
   if (status == SIMBA_OK) status = execution_run(recorder->execution, recorder->batch, 0, recorder->steps, error);
   return status == SIMBA_OK && recorder->trainer ? run_update(recorder, error) : status;
@@ -72,7 +79,10 @@ static simba_status run_step(Recorder *recorder, simba_error *error) {
 /* ---- Samples ---- */
 
 static void keep_sample(Slot *slot) {
-  if (!slot->disturbed) slot->sample[slot->count++] = slot->seconds;
+  if (slot->disturbed)
+    slot->disturbed_sample[slot->disturbed_count++] = slot->seconds;
+  else
+    slot->sample[slot->count++] = slot->seconds;
 }
 
 static void keep_samples(Recorder *recorder, double seconds) {
@@ -123,9 +133,10 @@ static int compare_seconds(const void *a, const void *b) {
 }
 
 static Timing timing_of(const Slot *slot) {
-  if (!slot->count) return (Timing){0};
-  qsort(slot->sample, slot->count, sizeof *slot->sample, compare_seconds);
-  return (Timing){slot->sample[0], slot->sample[slot->count / 2], slot->count};
+  double *sample = slot->count ? slot->sample : slot->disturbed_sample;
+  uint32_t count = slot->count ? slot->count : slot->disturbed_count;
+  qsort(sample, count, sizeof *sample, compare_seconds);
+  return (Timing){sample[0], sample[count / 2], slot->count};
 }
 
 /* ---- Setting up ---- */
@@ -151,6 +162,7 @@ static simba_status bind_inputs(Recorder *recorder, const ProfileOptions *option
   Compiler *compiler = recorder->model->compiler;
   Execution *execution = recorder->execution;
   recorder->batch = options->batch ? options->batch : recorder->model->model->recipe.batch;
+  if (!recorder->batch) recorder->batch = 1; /* a graph has no recipe */
   if (!options->data) {
     random_inputs(recorder, compiler->arena);
     return SIMBA_OK;
@@ -174,13 +186,29 @@ static void bind_outputs(const Recorder *recorder, Arena *arena) {
         ARENA_ARRAY(arena, float, binding_count(&program->output[k], recorder->batch) + 16);
 }
 
-static simba_status create_step(Recorder *recorder, bool training, simba_error *error) {
+static simba_status create_inference(Recorder *recorder, simba_error *error) {
+  simba_status status = model_compile_inference(recorder->model, error);
+  recorder->execution = recorder->model->infer;
+  return status;
+}
+
+/* Of all outputs, with respect to all parameters and inputs. */
+static simba_status create_gradients(Recorder *recorder, simba_error *error) {
   simba_model *model = recorder->model;
-  if (!training) {
-    simba_status status = model_compile_inference(model, error);
-    recorder->execution = model->infer;
-    return status;
-  }
+  const Graph *graph = model->model->graph;
+  const char **outputs = ARENA_ARRAY(model->compiler->arena, const char *, graph->output_count + 1);
+  DifferentiateSpec spec = {.parameters = true, .inputs = true, .cotangent = outputs};
+  for (uint32_t k = 0; k < graph->output_count; k++)
+    if (graph->output[k].kind == OUTPUT_VALUE) outputs[spec.cotangent_count++] = graph->output[k].name;
+  StepRequest request = {.training = true, .values = true, .differentiate = &spec};
+  CompiledStep *step = NULL;
+  simba_status status = model_bind_step(model, &request, &step, &recorder->gradients, error);
+  recorder->execution = recorder->gradients;
+  return status;
+}
+
+static simba_status create_training(Recorder *recorder, simba_error *error) {
+  simba_model *model = recorder->model;
   simba_training settings = {.size = sizeof settings};
   simba_status status = simba_trainer_defaults(model, &settings);
   if (status == SIMBA_OK) status = trainer_create(model, &settings, NULL, 0, &recorder->trainer, error);
@@ -188,29 +216,32 @@ static simba_status create_step(Recorder *recorder, bool training, simba_error *
   return status;
 }
 
+static void create_samples(Slot *slot, Arena *arena) {
+  slot->sample = ARENA_ARRAY(arena, double, MOST_STEPS);
+  slot->disturbed_sample = ARENA_ARRAY(arena, double, MOST_STEPS);
+}
+
 static void create_slots(Recorder *recorder, Arena *arena) {
   const Program *program = recorder->execution->step->program;
-  recorder->prepare_slots = recorder->trainer ? program->prepare_count : 0;
+  recorder->prepare_slots = recorder->prepares ? program->prepare_count : 0;
   recorder->slot_count = recorder->prepare_slots + program->launch_count + 1;
   recorder->slot = ARENA_ARRAY(arena, Slot, recorder->slot_count);
   for (uint32_t k = 0; k < recorder->slot_count; k++) {
     Slot *slot = &recorder->slot[k];
-    slot->sample = ARENA_ARRAY(arena, double, MOST_STEPS);
+    create_samples(slot, arena);
     if (k < recorder->prepare_slots)
       slot->launch = &program->prepare[k];
     else if (k + 1 < recorder->slot_count)
       slot->launch = &program->launch[k - recorder->prepare_slots];
   }
-  recorder->step.sample = ARENA_ARRAY(arena, double, MOST_STEPS);
+  create_samples(&recorder->step, arena);
 }
 
 /* ---- The result ---- */
 
-/* A kernel that has a launch without times has none either. */
 static void add_time(Timing *sum, Timing time, bool first) {
-  bool known = time.count && (first || sum->count);
   uint32_t count = first || time.count < sum->count ? time.count : sum->count;
-  *sum = known ? (Timing){sum->least + time.least, sum->median + time.median, count} : (Timing){0};
+  *sum = (Timing){sum->least + time.least, sum->median + time.median, count};
 }
 
 static int compare_kernels(const void *a, const void *b) {
@@ -263,8 +294,10 @@ static Profile *summarise(Recorder *recorder) {
 }
 
 simba_status profile_run(simba_model *model, const ProfileOptions *options, Profile **out_profile, simba_error *error) {
-  Recorder recorder = {.model = model};
-  simba_status status = create_step(&recorder, options->training, error);
+  Recorder recorder = {.model = model, .prepares = options->entry != PROFILE_INFER};
+  static simba_status (*const create[PROFILE_ENTRIES])(Recorder *, simba_error *) = {create_inference, create_training,
+                                                                                     create_gradients};
+  simba_status status = create[options->entry](&recorder, error);
   if (status == SIMBA_OK) status = bind_inputs(&recorder, options, error);
   if (status == SIMBA_OK) {
     bind_outputs(&recorder, model->compiler->arena);
@@ -279,5 +312,6 @@ simba_status profile_run(simba_model *model, const ProfileOptions *options, Prof
   }
   if (status == SIMBA_OK) *out_profile = summarise(&recorder);
   simba_trainer_destroy(recorder.trainer);
+  execution_destroy(recorder.gradients);
   return status;
 }

@@ -1,8 +1,9 @@
 /* `simbac bench`: how long each kernel of a model's step takes. A step is what `simbac train` and the C interface run:
- * inference on prepared weights, or forward, backward and update.
+ * inference on prepared weights, or forward, backward and update; or, for a model without a loss, what
+ * `simbac run --grad` does: forward and backward from given derivatives of the outputs.
  *
  * A launch in which the system took the processor away from one of the threads is no sample; of what is left the least
- * and the median count. */
+ * and the median count. Where nothing is left, on a busy machine, they are of all launches, and marked. */
 #ifndef SIMBAC_DRIVER_PROFILE_H
 #define SIMBAC_DRIVER_PROFILE_H
 
@@ -10,17 +11,19 @@
 #include "ir/cost.h"
 #include "runtime/safetensors.h"
 
+typedef enum ProfileEntry { PROFILE_INFER, PROFILE_TRAIN, PROFILE_GRADIENTS, PROFILE_ENTRIES } ProfileEntry;
+
 typedef struct ProfileOptions {
-  bool training;
-  const TensorFile *data; /* in.<input or target>; NULL: random numbers in [-1, 1) */
-  int64_t batch;          /* 0: the data's, or the recipe's */
+  ProfileEntry entry;
+  const TensorFile *data; /* in.<input or target>, lw.<output>; NULL: random numbers in [-1, 1) */
+  int64_t batch;          /* 0: the data's, the recipe's, or 1 */
   double seconds;         /* to measure for; several times that on a machine that is busy with other things */
 } ProfileOptions;
 
 /* Seconds. */
 typedef struct Timing {
   double least, median;
-  uint32_t count; /* of undisturbed samples; 0: there is no time */
+  uint32_t count; /* of undisturbed samples; 0: the times are of disturbed ones */
 } Timing;
 
 /* All launches of one kernel in a step. */
@@ -44,7 +47,9 @@ typedef struct Profile {
   int64_t resident_bytes;                             /* the most that the process has had of the memory so far */
 } Profile;
 
-/* Compiles what is needed. A model for training was created with options.training. Lives as long as the model. */
+/* "infer", "train", "gradients" */
+const char *profile_entry_name(ProfileEntry entry);
+/* Compiles what is needed. A model for PROFILE_TRAIN was created with options.training. Lives as long as the model. */
 simba_status profile_run(simba_model *model, const ProfileOptions *options, Profile **out_profile, simba_error *error);
 
 #endif

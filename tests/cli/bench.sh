@@ -28,6 +28,18 @@ expect 0 "$SIMBAC" bench m.simba --seconds 0 --entry train --batch 5 --threads 1
 says "m: training step, batch 5, 1 thread,"
 says "update of parameters and moments"
 
+# A model without a loss, and a graph, which has no recipe.
+sed '/loss/d; /recipe/,$d' m.simba >block.simba
+expect 1 "$SIMBAC" bench block.simba --seconds 0 --entry train
+says "has no loss"
+expect 0 "$SIMBAC" bench block.simba --seconds 0 --entry gradients --batch 5
+says "m: gradients, batch 5"
+says "contract"
+if grep -q "update of parameters" out; then fail "gradients update nothing"; fi
+"$SIMBAC" dump block.simba -o block.ir
+expect 0 "$SIMBAC" bench block.ir --seconds 0
+says "m: inference, batch 1,"
+
 expect 0 "$SIMBAC" bench m.simba --seconds 0 --entry train --json
 for key in model entry batch threads steps disturbed machine step_seconds update_seconds memory kernels flops bytes; do
   grep -q "\"$key\":" out || fail "no $key in $(cat out)"
