@@ -9,7 +9,7 @@
  * states waits in its scratch, where it would else be all of them. The steps of a chunk are chosen so that its states
  * and decays fill about half of a second-level cache; where all steps do, the scan stays as it is.
  *
- * A pair is changed where both clusters still lower to one kernel. Needs the clusters of fuse-scan. Keeps every value.
+ * A pair is changed where both clusters still lower to one kernel. Needs the clusters of scan-fusion. Keeps every value.
  * Quadratic in the number of scans. */
 #include "lower_internal.h"
 #include "pipeline.h"

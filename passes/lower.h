@@ -1,5 +1,5 @@
 /* From a graph to a program. Needs: the graph that the pipeline gives (spectral-split, unwindow-split and
- * separate-outputs have run; clusters are what fuse-scan and fuse-map made of it), without HOST ops.
+ * separate-outputs have run; clusters are what scan-fusion and map-fusion made of it), without HOST ops.
  *
  *   clusters -> kernels -> order of launches -> buffers and memory plan
  *

@@ -1,4 +1,4 @@
-/* Called by fuse-scan once its clusters stand. */
+/* Called by scan-fusion once its clusters stand. */
 #ifndef SIMBAC_PASSES_SCAN_LAYOUT_H
 #define SIMBAC_PASSES_SCAN_LAYOUT_H
 

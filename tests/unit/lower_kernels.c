@@ -17,7 +17,7 @@ static Arena *arena;
 static void begin(void) { arena = arena_create(); }
 static void end(void) { arena_destroy(arena); }
 
-static const char *const no_fusion[] = {"fuse-scan", "fuse-map"};
+static const char *const no_fusion[] = {"scan-fusion", "map-fusion"};
 
 static Program *build(const Graph *graph, bool fuse) {
   PipelineOptions options = {.verify = true};
