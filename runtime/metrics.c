@@ -112,7 +112,7 @@ simba_status metrics_read(const char *path, void (*visit)(void *context, const M
 }
 
 /* Moves the lines to keep to the front of `bytes`; returns their size, or SIZE_MAX and the number of a bad line. */
-static size_t keep_lines(char *bytes, size_t size, int64_t step, long long *out_bad) {
+static size_t keep_lines(char *bytes, size_t size, int64_t step, int64_t epochs, long long *out_bad) {
   char *to = bytes;
   long long number = 0;
   for (const char *at = bytes, *end = bytes + size; at < end;) {
@@ -126,7 +126,7 @@ static size_t keep_lines(char *bytes, size_t size, int64_t step, long long *out_
       *out_bad = number;
       return SIZE_MAX;
     }
-    bool keep = line.step <= step;
+    bool keep = line.step <= step && (strcmp(line.split, "val") != 0 || line.epoch < epochs);
     cJSON_Delete(object);
     if (keep) {
       memmove(to, at, length + 1);
@@ -137,14 +137,14 @@ static size_t keep_lines(char *bytes, size_t size, int64_t step, long long *out_
   return (size_t)(to - bytes);
 }
 
-simba_status metrics_cut(const char *path, int64_t step, simba_error *error) {
+simba_status metrics_cut(const char *path, int64_t step, int64_t epochs, simba_error *error) {
   if (access(path, F_OK) && errno == ENOENT) return SIMBA_OK;
   char *bytes;
   size_t size;
   simba_status status = file_read(path, &bytes, &size, error);
   if (status) return status;
   long long bad = 0;
-  size_t kept = keep_lines(bytes, size, step, &bad);
+  size_t kept = keep_lines(bytes, size, step, epochs, &bad);
   if (kept == SIZE_MAX)
     status = error_set(error, SIMBA_DATA_ERROR, "%s:%lld: not a line of metrics", path, bad);
   else if (kept != size)

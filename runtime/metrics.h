@@ -21,8 +21,10 @@ typedef struct MetricLine {
 } MetricLine;
 
 simba_status metrics_append(const char *path, const MetricLine *line, simba_error *error);
-/* Keeps the lines whose step is at most `step`; a last line that was torn goes too. A missing file is fine. Atomic. */
-simba_status metrics_cut(const char *path, int64_t step, simba_error *error);
+/* Keeps the lines whose step is at most `step`, and of those of validation the ones of the first `epochs` epochs: a run
+ * that was killed between a line and its checkpoint writes that line again. A last line that was torn goes too. A missing
+ * file is fine. Atomic. */
+simba_status metrics_cut(const char *path, int64_t step, int64_t epochs, simba_error *error);
 /* Calls `visit` for every line, in order; the line lives during the call. SIMBA_DATA_ERROR "file:line: ..." */
 simba_status metrics_read(const char *path, void (*visit)(void *context, const MetricLine *line), void *context,
                           simba_error *error);

@@ -157,7 +157,7 @@ static simba_status resume_run(Run *run, simba_error *error) {
   optimizer_set_steps(run->trainer->optimizer, run->progress.step);
   run->forecast->model->prepared = false;
   if (run->progress.best_epoch >= 0) status = write_best_weights(run, error);
-  if (status == SIMBA_OK) status = metrics_cut(run->metrics_path, run->progress.step, error);
+  if (status == SIMBA_OK) status = metrics_cut(run->metrics_path, run->progress.step, run->progress.epoch, error);
   return status;
 }
 
@@ -185,7 +185,7 @@ static simba_status begin_run(Run *run, simba_error *error) {
     const WeightBlock *parameters = &run->forecast->model->parameters;
     memcpy(run->average, parameters->values, (size_t)parameters->size * sizeof(float));
   }
-  status = metrics_cut(run->metrics_path, -1, error); /* what an older run may have left */
+  status = metrics_cut(run->metrics_path, -1, 0, error); /* what an older run may have left */
   return status == SIMBA_OK ? save_checkpoint(run, error) : status;
 }
 

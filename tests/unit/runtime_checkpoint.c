@@ -370,7 +370,7 @@ START_TEST(metrics_file) {
   size_t size;
   simba_error error = {0};
   in_folder("metrics.jsonl", path);
-  ck_assert_int_eq(metrics_cut(path, 5, &error), SIMBA_OK); /* none yet */
+  ck_assert_int_eq(metrics_cut(path, 5, 9, &error), SIMBA_OK); /* none yet */
   for (int64_t step = 1; step <= 10; step++) {
     const MetricLine line = {.step = step,
                              .epoch = step / 4,
@@ -386,15 +386,20 @@ START_TEST(metrics_file) {
   int64_t seen[2] = {0, 0};
   ck_assert_int_eq(metrics_read(path, count_line, seen, &error), SIMBA_OK);
   ck_assert_int_eq(seen[0], 9);
-  ck_assert_int_eq(metrics_cut(path, 9, &error), SIMBA_OK);
+  ck_assert_int_eq(metrics_cut(path, 9, 9, &error), SIMBA_OK);
   ck_assert_int_eq(file_read(path, &bytes, &size, &error), SIMBA_OK);
   ck_assert_int_eq(bytes[size - 1], '\n');
   free(bytes);
-  ck_assert_int_eq(metrics_cut(path, 6, &error), SIMBA_OK);
+  ck_assert_int_eq(metrics_cut(path, 6, 9, &error), SIMBA_OK);
   seen[0] = seen[1] = 0;
   ck_assert_int_eq(metrics_read(path, count_line, seen, &error), SIMBA_OK);
   ck_assert_int_eq(seen[0], 6);
   ck_assert_int_eq(seen[1], 21);
+  ck_assert_int_eq(metrics_cut(path, 6, 1, &error), SIMBA_OK); /* validation of the second epoch: steps 4 and 6 */
+  seen[0] = seen[1] = 0;
+  ck_assert_int_eq(metrics_read(path, count_line, seen, &error), SIMBA_OK);
+  ck_assert_int_eq(seen[0], 4);
+  ck_assert_int_eq(seen[1], 11);
 }
 END_TEST
 
@@ -404,7 +409,7 @@ START_TEST(metrics_that_are_none) {
   const char *text = "{\"step\":1,\"epoch\":0,\"split\":\"train\"}\n{\"step\":\"two\"}\n";
   ck_assert_int_eq(file_write(in_folder("bad.jsonl", path), text, strlen(text), NULL), SIMBA_OK);
   snprintf(expected, sizeof expected, "%s:2: not a line of metrics", path);
-  ck_assert_int_eq(metrics_cut(path, 1, &error), SIMBA_DATA_ERROR);
+  ck_assert_int_eq(metrics_cut(path, 1, 9, &error), SIMBA_DATA_ERROR);
   ck_assert_str_eq(error.message, expected);
   const MetricLine line = {.split = "val"};
   ck_assert_int_eq(metrics_append("/dev/full", &line, &error), SIMBA_IO_ERROR);
