@@ -214,13 +214,16 @@ static bool output_is_new(Elaborator *elaborator, OutputKind kind, const Stateme
   for (uint32_t i = 0; i < graph->output_count; i++) {
     const Output *other = &graph->output[i];
     if (other->kind == OUTPUT_STATE) continue;
+    Span first = graph_node(graph, other->node)->span;
     if (kind == OUTPUT_LOSS && other->kind == OUTPUT_LOSS) {
-      REPORT(elaborator, DIAG_SECOND_LOSS, statement->span, elaborator->model->name);
+      REPORT_WITH(elaborator, diagnostic_note(elaborator->diagnostics, first, "the first one is computed here"),
+                  DIAG_SECOND_LOSS, statement->span, elaborator->model->name);
       return false;
     }
     bool values = (kind == OUTPUT_VALUE) == (other->kind == OUTPUT_VALUE);
     if (!values || strcmp(other->name, path) != 0) continue;
-    REPORT(elaborator, DIAG_PATH_TWICE, statement->span, path);
+    REPORT_WITH(elaborator, diagnostic_note(elaborator->diagnostics, first, "the first one is computed here"),
+                DIAG_PATH_TWICE, statement->span, path);
     return false;
   }
   return true;
