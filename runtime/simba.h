@@ -159,8 +159,8 @@ SIMBA_API simba_status simba_model_save_weights(simba_model *model, const char *
 
 /* ---- Inference ---- */
 
-/* inputs[i]: simba_model_elements(model, SIMBA_INPUT, i, batch) floats; outputs[i] likewise, an output of NULL is not
- * wanted. Buffers must not overlap. Keeps its working memory between calls of the same or a smaller batch. */
+/* batch: 1 to 2147483647. inputs[i]: simba_model_elements(model, SIMBA_INPUT, i, batch) floats; outputs[i] likewise, an
+ * output of NULL is not wanted. Buffers must not overlap. Keeps its working memory between calls of the same or a smaller batch. */
 SIMBA_API simba_status simba_model_infer(simba_model *model, int64_t batch, const float *const *inputs,
                                          float *const *outputs);
 

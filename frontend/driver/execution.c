@@ -76,6 +76,11 @@ void execution_destroy(Execution *execution) {
   free(execution);
 }
 
+simba_status execution_check_batch(int64_t batch, simba_error *error) {
+  if (batch >= 1 && batch <= INT32_MAX) return SIMBA_OK;
+  return error_set(error, SIMBA_INVALID_ARGUMENT, "the batch must be 1 to %d, not %lld", INT32_MAX, (long long)batch);
+}
+
 simba_status execution_reserve(Execution *execution, int64_t batch, simba_error *error) {
   if (execution->call.arena && batch <= execution->batch_reserved) return SIMBA_OK;
   int64_t bytes = execution_arena_bytes(execution->step, batch);

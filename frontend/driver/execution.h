@@ -29,6 +29,8 @@ simba_status execution_create(const CompiledStep *step, ThreadPool *pool, Execut
 void execution_destroy(Execution *execution);
 /* Bytes of the arena for a batch. */
 int64_t execution_arena_bytes(const CompiledStep *step, int64_t batch);
+/* SIMBA_OK where it is 1 .. 2147483647, so that no size overflows. */
+simba_status execution_check_batch(int64_t batch, simba_error *error);
 simba_status execution_reserve(Execution *execution, int64_t batch, simba_error *error);
 /* Computes what depends on parameters only; to be called when they have changed. */
 simba_status execution_prepare(Execution *execution, simba_error *error);

@@ -235,9 +235,8 @@ simba_status model_bind_inputs(const ModelTensor *tensors, uint32_t count, const
 
 static simba_status infer(simba_model *model, int64_t batch, const float *const *inputs, float *const *outputs,
                           simba_error *error) {
-  if (batch < 1)
-    return error_set(error, SIMBA_INVALID_ARGUMENT, "the batch must be at least 1, not %lld", (long long)batch);
-  simba_status status = model_compile_inference(model, error);
+  simba_status status = execution_check_batch(batch, error);
+  if (status == SIMBA_OK) status = model_compile_inference(model, error);
   if (status != SIMBA_OK) return status;
   Execution *execution = model->infer;
   status = model_bind_inputs(model->model->input, model->model->input_count, inputs, execution, error);

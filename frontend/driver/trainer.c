@@ -222,10 +222,8 @@ int64_t simba_trainer_steps(const simba_trainer *trainer) { return optimizer_ste
 static simba_status bind_batch(simba_trainer *trainer, Execution *execution, int64_t batch, const float *const *inputs,
                                const float *const *targets, simba_error *error) {
   const Model *model = trainer->model->model;
-  if (batch < 1) {
-    return error_set(error, SIMBA_INVALID_ARGUMENT, "the batch must be at least 1, not %lld", (long long)batch);
-  }
-  simba_status status = model_bind_inputs(model->input, model->input_count, inputs, execution, error);
+  simba_status status = execution_check_batch(batch, error);
+  if (status == SIMBA_OK) status = model_bind_inputs(model->input, model->input_count, inputs, execution, error);
   if (status == SIMBA_OK) status = model_bind_inputs(model->target, model->target_count, targets, execution, error);
   return status;
 }

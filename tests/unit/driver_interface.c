@@ -302,6 +302,8 @@ START_TEST(mistakes_are_statuses_with_messages) {
   const float *inputs[] = {NULL};
   ck_assert_int_eq(simba_model_infer(model, 1, inputs, NULL), SIMBA_INVALID_ARGUMENT);
   ck_assert_int_eq(simba_model_infer(model, 0, inputs, NULL), SIMBA_INVALID_ARGUMENT);
+  ck_assert_int_eq(simba_model_infer(model, INT64_C(1) << 60, inputs, NULL), SIMBA_INVALID_ARGUMENT);
+  ck_assert(strstr(simba_model_message(model), "1 to 2147483647") != NULL);
   ck_assert_int_eq(simba_model_load_weights(model, "/nonexistent"), SIMBA_IO_ERROR);
   simba_trainer *trainer;
   ck_assert_int_eq(simba_trainer_create(model, NULL, &trainer, &error), SIMBA_INVALID_ARGUMENT);
