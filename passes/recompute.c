@@ -268,6 +268,15 @@ typedef struct Part {
   NodeId root;
 } Part;
 
+/* The node's operations in bytes moved that take as long, roughly. */
+static double operations(const Plan *plan, NodeId id) {
+  enum { TRANSCENDENTAL = 10, INTEGER = 16, OPERATIONS_A_BYTE = 8 };
+  Cost cost = node_cost(plan->clusters->graph, id, plan->symbols);
+  double count = cost.adds + cost.multiplies + TRANSCENDENTAL * cost.transcendentals;
+  bool random = graph_op(plan->clusters->graph, id) == OP_RANDOM_UNIFORM; /* long products of integers */
+  return (random ? INTEGER * count : count) / OPERATIONS_A_BYTE;
+}
+
 /* What computes `id` within the run's cluster, down to what is read; views and scalars cost nothing. */
 static bool visit(Walk *walk, Run *run, Part *part, NodeId id) {
   Plan *plan = walk->plan;
@@ -283,9 +292,7 @@ static bool visit(Walk *walk, Run *run, Part *part, NodeId id) {
   if (!inside && clusters->stored[id]) return version != VERSION_NONE && fetch(walk, run, version);
   const Node *node = graph_node(clusters->graph, id);
   if (inside) {
-    Cost cost = node_cost(clusters->graph, id, plan->symbols);
-    enum { TRANSCENDENTAL = 10, OPERATIONS_A_BYTE = 8 };
-    walk->change->cost += (cost.adds + cost.multiplies + TRANSCENDENTAL * cost.transcendentals) / OPERATIONS_A_BYTE;
+    walk->change->cost += operations(plan, id);
     part->sums += is_sum(node->op);
   }
   for (uint32_t k = 0; k < node->operand_count; k++) {

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { GRAPHS = 160, CODE_GRAPHS = 24, STEPS = 20, BATCH = 3, SETTINGS = 6 };
+enum { GRAPHS = 120, CODE_GRAPHS = 16, STEPS = 20, BATCH = 3, SETTINGS = 6 };
 
 static Arena *arena;
 
@@ -58,7 +58,7 @@ static const Case cases[] = {
     {{SMALL, {"embed", "time"}}},
     {{SMALL, {"embed", "inverted"}, {"mixer", "mlp"}}},
     {{SMALL, {"embed", "time"}, {"mixer", "einfft_tokens"}}},
-    {{{"d_model", "20"}, {"lookback", "37"}, {"embed", "time"}, {"depth", "3"}}},
+    {{{"d_model", "20"}, {"lookback", "37"}, {"embed", "time"}, {"channels", "3"}}},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
