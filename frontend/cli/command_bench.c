@@ -82,6 +82,7 @@ static simba_status profile_model(BenchOptions *options, bool library, simba_mod
   CommonOptions *common = &options->common;
   CompilerOptions compile = common->compiler;
   compile.library_kernels = library;
+  compile.batch = options->profile.batch; /* that a memory budget is for */
   Compiler *compiler = NULL;
   simba_options model_options = {
       .size = sizeof model_options, .threads = compile.threads, .training = options->profile.entry == PROFILE_TRAIN};
