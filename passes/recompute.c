@@ -200,7 +200,8 @@ static bool is_exact(const Plan *plan, uint32_t cluster, uint32_t sums, uint32_t
 typedef struct Walk {
   Plan *plan;
   Change *change;
-  bool deep; /* what is not at hand is made again too; else it lives longer */
+  bool deep;         /* what is not at hand is made again too; else it lives longer */
+  uint32_t attempts; /* to make something again: so many and no more, since what fails branches */
 } Walk;
 
 /* The version of a node that is alive when the change takes place, not counting the one that is to die; else the newest
@@ -252,7 +253,8 @@ static bool fetch(Walk *walk, Run *run, uint32_t version) {
   }
   uint32_t made;
   Change before = *walk->change;
-  if (walk->deep && !plan->version[version].shared && !plan->run[plan->version[version].maker].fixed) {
+  if (walk->deep && walk->attempts < REPETITIONS_MAX && !plan->version[version].shared &&
+      !plan->run[plan->version[version].maker].fixed) {
     if (repeat(walk, version, &made)) {
       add_read(walk, run, made);
       return true;
@@ -312,6 +314,7 @@ static bool repeat(Walk *walk, uint32_t version, uint32_t *out_version) {
   Plan *plan = walk->plan;
   Change *change = walk->change;
   NodeId node = plan->version[version].node;
+  walk->attempts++;
   const Run *maker = &plan->run[plan->run_of[plan->clusters->of[node]]];
   Run run = {.cluster = maker->cluster, .again = true};
   Part part = {.stamp = ++plan->stamp, .root = node};
@@ -372,7 +375,7 @@ static void weigh(const Plan *plan, Change *change) {
 static bool try_change(Plan *plan, uint32_t version, bool deep, Change *out_change) {
   const Version *idle = &plan->version[version];
   *out_change = (Change){.version = version, .at = idle->late, .keeps = idle->early > plan->run[idle->maker].place};
-  Walk walk = {plan, out_change, deep};
+  Walk walk = {plan, out_change, deep, 0};
   uint32_t made;
   if (!out_change->keeps && !may_drop(plan, version)) return false;
   if (!repeat(&walk, version, &made)) return false;

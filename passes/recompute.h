@@ -9,7 +9,8 @@
 #include "ir/program.h"
 #include "lower_internal.h"
 
-enum { RUN_NONE = UINT32_MAX, VERSION_NONE = UINT32_MAX };
+#define RUN_NONE UINT32_MAX
+#define VERSION_NONE UINT32_MAX
 
 typedef struct Version {
   NodeId node;
