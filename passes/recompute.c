@@ -225,10 +225,12 @@ static void add_read(const Walk *walk, Run *run, uint32_t version) {
   for (uint32_t k = 0; k < run->read_count; k++) {
     if (run->read[k] == version) return;
   }
-  uint32_t *grown = ARENA_ARRAY(walk->plan->arena, uint32_t, run->read_count + 1);
-  if (run->read_count > 0) memcpy(grown, run->read, run->read_count * sizeof *grown);
-  grown[run->read_count++] = version;
-  run->read = grown;
+  if ((run->read_count & (run->read_count - 1)) == 0) { /* a power of two, or 0: full */
+    uint32_t *grown = ARENA_ARRAY(walk->plan->trial, uint32_t, 2 * run->read_count + 1);
+    if (run->read_count > 0) memcpy(grown, run->read, run->read_count * sizeof *grown);
+    run->read = grown;
+  }
+  run->read[run->read_count++] = version;
 }
 
 static bool repeat(Walk *walk, uint32_t version, uint32_t *out_version);
@@ -383,8 +385,16 @@ static bool try_change(Plan *plan, uint32_t version, bool deep, Change *out_chan
   return out_change->freed > 0;
 }
 
+static void keep_reads(const Plan *plan, Change *change) {
+  for (uint32_t k = 0; k < change->count; k++) {
+    Run *run = &change->run[k];
+    run->read = arena_copy(plan->arena, run->read, run->read_count * sizeof *run->read);
+  }
+}
+
 bool plan_find_change(Plan *plan, Change *out_change) {
   measure(plan);
+  plan->trial = arena_create();
   find_idle(plan);
   int64_t peak = plan->order_count > 0 ? plan->live[plan->peak] : 0;
   uint32_t peak_count = 0;
@@ -401,6 +411,8 @@ bool plan_find_change(Plan *plan, Change *out_change) {
       found = true;
     }
   }
+  if (found) keep_reads(plan, out_change);
+  arena_destroy(plan->trial);
   return found;
 }
 

@@ -39,6 +39,7 @@ typedef struct Plan {
   const Lowered *lowered;
   const Program *program;
   Arena *arena;
+  Arena *trial; /* of the changes that are being compared */
   int64_t symbols[SYMBOL_MAX];
   bool strict; /* kernels that take sums stay what they are */
   uint32_t version_count, run_count, order_count;

@@ -253,6 +253,13 @@ static Graph *replay(const Shrinking *from, bool strict, uint32_t changes) {
   return rebuild_graph(plan, from->context->arena, from->scratch);
 }
 
+static int64_t planned_bytes(const Plan *plan) {
+  Arena *scratch = arena_create();
+  int64_t bytes = plan_bytes(plan, scratch);
+  arena_destroy(scratch);
+  return bytes;
+}
+
 /* What the graph takes once it is lowered; out_kept: with sums as they were. */
 static int64_t graph_bytes(const Shrinking *from, const Graph *graph, bool *out_kept) {
   Arena *scratch = arena_create();
@@ -275,7 +282,7 @@ static Graph *shrink(const Shrinking *from, bool strict) {
   for (uint32_t changes = 1; plan_find_change(plan, &change); changes++) {
     explain_change(context, plan, &change);
     plan_apply(plan, &change);
-    int64_t bytes = plan_bytes(plan, from->scratch);
+    int64_t bytes = planned_bytes(plan);
     if (bytes < least) {
       least = bytes;
       best = changes;
