@@ -109,11 +109,12 @@ static void emit_plain(const Scan *scan, Place *place, uint32_t k) {
   const Expr *expr = &scan->plan->kernel->expr[k];
   if (place->value[k]) return;
   bool exponential = expr->kind == EXPR_OP && (expr->op == OP_EXP || expr->op == OP_EXP2);
-  if (exponential && scan_has_time(scan->plan, k)) {
-    LLVMValueRef x = emit_expr_vector(scan->e, place, expr->arg[0]);
-    place_set_value(place, k, expr->op == OP_EXP ? emit_exp_scan(scan->e, x) : emit_exp2_scan(scan->e, x));
-  } else
+  if (!exponential || !scan_has_time(scan->plan, k)) {
     emit_expr(scan->e, place, k);
+    return;
+  }
+  LLVMValueRef x = emit_expr_vector(scan->e, place, expr->arg[0]);
+  place_set_value(place, k, expr->op == OP_EXP ? emit_exp_scan(scan->e, x) : emit_exp2_scan(scan->e, x));
 }
 
 /* Expression k for all states and vectors of the chunk, side by side. */

@@ -123,7 +123,7 @@ static void run(const Function *function, const VectorKernel *kernel, bool flush
   if (flushing) denormal_mode_set(mode | DENORMALS_ARE_ZERO);
   kernel->run(x, y, CHUNK);
   denormal_mode_set(mode);
-  for (int i = 0; function->bounds_operand && i < CHUNK; i++) y[i] = y[i] < 0x1p-126f ? 0 : y[i];
+  for (int i = 0; function->bounds_operand && i < CHUNK; i++) y[i] = fabsf(y[i]) < 0x1p-126f ? 0 : y[i];
 }
 
 /* Any operands, one by one. */
