@@ -67,16 +67,22 @@ static int64_t row_count(const DftPlan *plan, const int *axis, uint32_t count) {
   return rows;
 }
 
-/* Of two sides, at least one is complex. */
+/* Of two sides, at least one is complex. A real side has all samples, so it tells a half spectrum of the other. */
 static void find_form(DftPlan *plan) {
   int64_t source = row_count(plan, plan->contract.reduced_axis, plan->contract.reduced_count);
   int64_t result = row_count(plan, plan->result_axis, plan->result_count);
   plan->source_rows = source;
   plan->result_rows = result;
-  plan->form = source == result  ? LIBRARY_DFT_COMPLEX
-               : source < result ? LIBRARY_DFT_REAL_TO_COMPLEX
-                                 : LIBRARY_DFT_COMPLEX_TO_REAL;
-  plan->extent = (source > result ? source : result) / 2;
+  if (source == result) {
+    plan->form = LIBRARY_DFT_COMPLEX;
+    plan->extent = source / 2;
+  } else if (source < result) {
+    plan->form = result == 2 * source ? LIBRARY_DFT_REAL_TO_COMPLEX : LIBRARY_DFT_REAL_TO_HALF;
+    plan->extent = source;
+  } else {
+    plan->form = source == 2 * result ? LIBRARY_DFT_COMPLEX_TO_REAL : LIBRARY_DFT_HALF_TO_REAL;
+    plan->extent = result;
+  }
 }
 
 static void lay_out_work(DftPlan *plan) {
@@ -84,13 +90,13 @@ static void lay_out_work(DftPlan *plan) {
   int64_t lanes = plan->contract.lanes, columns = 1;
   if (plan->column_axis != NO_AXIS) {
     Dim extent = kernel->axis[plan->column_axis].extent;
-    int64_t allowed = SCRATCH_BUDGET / (4 * plan->extent * (int64_t)sizeof(float)), wanted = MOST_COLUMNS;
+    int64_t allowed = SCRATCH_BUDGET / (4 * (plan->extent + 1) * (int64_t)sizeof(float)), wanted = MOST_COLUMNS;
     if (dim_is_constant(extent) && extent.factor < wanted) wanted = extent.factor + lanes - 1;
     columns = (wanted < allowed ? wanted : allowed) / lanes * lanes;
     if (columns < lanes) columns = lanes;
   }
   plan->columns = columns;
-  size_t block = (size_t)(2 * plan->extent * columns) * sizeof(float);
+  size_t block = (size_t)((2 * plan->extent + 2) * columns) * sizeof(float);
   plan->result_offset = (block + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   KernelWork *work = &plan->work;
   for (uint32_t k = 0; k < plan->item_count; k++)
@@ -145,9 +151,10 @@ static void emit_direction(Dft *d) {
   d->scale = table_entry(d, 0, 0);
   d->inverse = emit_i32(e, 0);
   if (plan->extent <= 2) return;
-  bool to_real = plan->form == LIBRARY_DFT_COMPLEX_TO_REAL;
+  bool to_real = plan->result_rows < plan->source_rows;
   LLVMValueRef zero = emit_f32(e, 0);
-  LLVMValueRef sine = to_real ? table_entry(d, 1, plan->extent + 1) : table_entry(d, plan->extent + 1, 1);
+  LLVMValueRef sine =
+      to_real ? table_entry(d, 1, plan->source_rows / 2 + 1) : table_entry(d, plan->result_rows / 2 + 1, 1);
   LLVMValueRef positive = LLVMBuildFCmp(e->builder, to_real ? LLVMRealOLT : LLVMRealOGT, sine, zero, "");
   LLVMValueRef kept = LLVMBuildFCmp(e->builder, LLVMRealOGT, d->scale, zero, "");
   LLVMValueRef same = LLVMBuildICmp(e->builder, LLVMIntEQ, positive, kept, "");

@@ -57,7 +57,7 @@ Value builtin_delay(Elaborator *elaborator, const BuiltinCall *call) {
 
 static NodeId emit_dft(Elaborator *elaborator, Span span, NodeId x, const Attribute *axes, bool inverse, int64_t form,
                        double scale) {
-  Attribute attribute[] = {*axes, {.integer = inverse}, {.integer = form}, {.real = scale}};
+  Attribute attribute[] = {*axes, {.integer = inverse}, {.integer = form}, {.real = scale}, {.integer = 0}};
   return emit(elaborator, span, OP_DFT, &x, 1, attribute);
 }
 

@@ -94,15 +94,17 @@ static Cost cost_scan(const CostContext *context) {
   return cost;
 }
 
-/* 3 additions and 2 multiplications an element and level of a complex radix-2 transform, half of it on real data. */
+/* 3 additions and 2 multiplications an element and level of a complex radix-2 transform, half of it on real data. The
+ * side that is real has all samples, and of two complex ones both have. */
 static Cost cost_dft(const CostContext *context) {
   const Attribute *axes = &context->node->attribute[DFT_AXES];
-  bool to_complex = node_integer(context->node, DFT_FORM) != DFT_COMPLEX_TO_REAL;
-  double levels = 0, points = to_complex ? context->count / 2 : context->count;
-  for (uint32_t k = 0; k < axes->count; k++) {
-    levels += log2((double)context->node->shape.dim[axes->integers[k] + (to_complex ? 1 : 0)].factor);
-  }
-  if (node_integer(context->node, DFT_FORM) != DFT_COMPLEX) points /= 2;
+  int64_t form = node_integer(context->node, DFT_FORM);
+  bool real_result = dft_parts_out(form) == 1, real_operand = dft_parts_in(form) == 1;
+  const Shape *samples = real_operand ? operand_shape(context, 0) : &context->node->shape;
+  double levels = 0, points = shape_value_count(samples, context->symbols);
+  int first = real_operand || real_result ? 0 : 1;
+  for (uint32_t k = 0; k < axes->count; k++) levels += log2((double)samples->dim[axes->integers[k] + first].factor);
+  points /= 2;
   Cost cost = cost_move(context);
   cost.adds = 3 * points * levels;
   cost.multiplies = 2 * points * levels;

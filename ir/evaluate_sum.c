@@ -213,26 +213,48 @@ static void transform_axis(const Shape *shape, int64_t axis, bool inverse, doubl
   }
 }
 
-void evaluate_dft(const EvaluateContext *context, NodeId id, const Value *out) {
-  const Node *node = graph_node(context->graph, id);
-  const Value *x = evaluate_operand(context, id, 0);
+/* Copies the first `half` indices of an axis between a tensor that has just those and the `whole` one. */
+static void copy_half(const AxisView *whole, int64_t half, bool to_half, double *of_half, double *of_whole) {
+  for (int64_t outer = 0; outer < whole->outer; outer++) {
+    double *a = of_half + outer * half * whole->inner, *b = of_whole + outer * whole->extent * whole->inner;
+    memcpy(to_half ? a : b, to_half ? b : a, (size_t)(half * whole->inner) * sizeof(double));
+  }
+}
+
+/* The samples' shape, without the complex axis. Frequencies that a half spectrum lacks are 0, or computed in vain. */
+static Shape sample_shape(const Node *node, const Value *x, const Value *out) {
   int64_t form = node_integer(node, DFT_FORM);
-  const Value *bare = form == DFT_REAL_TO_COMPLEX ? x : out;
-  Shape shape = bare->shape; /* without the complex axis */
+  Shape shape = dft_parts_in(form) == 1 ? x->shape : out->shape;
   if (form == DFT_COMPLEX) {
     shape.rank--;
     for (int32_t k = 0; k < shape.rank; k++) shape.dim[k] = out->shape.dim[k + 1];
   }
-  Value part = {.shape = shape};
-  int64_t count = value_count(&part);
-  double *re = ARENA_ARRAY(context->arena, double, count), *im = ARENA_ARRAY(context->arena, double, count);
-  memcpy(re, x->data, (size_t)count * sizeof(double));
-  if (form != DFT_REAL_TO_COMPLEX) memcpy(im, x->data + count, (size_t)count * sizeof(double));
+  return shape;
+}
+
+void evaluate_dft(const EvaluateContext *context, NodeId id, const Value *out) {
+  const Node *node = graph_node(context->graph, id);
+  const Value *x = evaluate_operand(context, id, 0);
+  int64_t form = node_integer(node, DFT_FORM);
   const Attribute *axes = &node->attribute[DFT_AXES];
+  int64_t last = axes->integers[axes->count - 1];
+  Value part = {.shape = sample_shape(node, x, out)};
+  int64_t count = value_count(&part);
+  AxisView view = axis_view(&part.shape, last);
+  double *pair[2] = {ARENA_ARRAY(context->arena, double, count), ARENA_ARRAY(context->arena, double, count)};
+  int64_t half = view.extent / 2 + 1;
+  int64_t kept_in = form == DFT_HALF_TO_REAL ? half : view.extent;
+  int64_t kept_out = form == DFT_REAL_TO_HALF ? half : view.extent;
+  for (int p = 0; p < dft_parts_in(form); p++) {
+    copy_half(&view, kept_in, false, x->data + p * view.outer * kept_in * view.inner, pair[p]);
+  }
   for (uint32_t k = 0; k < axes->count; k++) {
-    transform_axis(&shape, axes->integers[k], node_integer(node, DFT_INVERSE), re, im, context->arena);
+    bool inverse = node_integer(node, DFT_INVERSE) != 0;
+    transform_axis(&part.shape, axes->integers[k], inverse, pair[0], pair[1], context->arena);
   }
   double scale = node_real(node, DFT_SCALE);
-  for (int64_t k = 0; k < count; k++) out->data[k] = scale * re[k];
-  for (int64_t k = 0; form != DFT_COMPLEX_TO_REAL && k < count; k++) out->data[count + k] = scale * im[k];
+  for (int p = 0; p < dft_parts_out(form); p++) {
+    for (int64_t k = 0; k < count; k++) pair[p][k] *= scale;
+    copy_half(&view, kept_out, true, out->data + p * view.outer * kept_out * view.inner, pair[p]);
+  }
 }

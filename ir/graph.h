@@ -140,7 +140,9 @@ NodeId graph_delay(Graph *graph, NodeId x, NodeId initial, int64_t axis, bool re
 NodeId graph_reduce(Graph *graph, OpCode op, NodeId x, const int64_t *axes, uint32_t count);
 NodeId graph_contract(Graph *graph, NodeId a, NodeId b, const char *labels);
 NodeId graph_scan(Graph *graph, NodeId decay, NodeId input, NodeId initial, int64_t axis, bool reverse, bool late);
-NodeId graph_dft(Graph *graph, NodeId x, const int64_t *axes, uint32_t count, bool inverse, int64_t form, double scale);
+/* `extent`: of DFT_HALF_TO_REAL, samples along the last axis; else 0. */
+NodeId graph_dft(Graph *graph, NodeId x, const int64_t *axes, uint32_t count, bool inverse, int64_t form, double scale,
+                 int64_t extent);
 
 /* Rebuilding: `map[old] = new` for nodes of `from` in `to`. Copies node `id` with mapped operands and its span. */
 NodeId graph_copy_node(Graph *to, const Graph *from, NodeId id, const NodeId *map);

@@ -148,11 +148,12 @@ NodeId graph_scan(Graph *graph, NodeId decay, NodeId input, NodeId initial, int6
   return graph_add(graph, OP_SCAN, (NodeId[]){decay, input, initial}, initial == NODE_NONE ? 2 : 3, attributes);
 }
 
-NodeId graph_dft(Graph *graph, NodeId x, const int64_t *axes, uint32_t count, bool inverse, int64_t form,
-                 double scale) {
+NodeId graph_dft(Graph *graph, NodeId x, const int64_t *axes, uint32_t count, bool inverse, int64_t form, double scale,
+                 int64_t extent) {
   Attribute attributes[] = {[DFT_AXES] = attribute_integers(axes, count),
                             [DFT_INVERSE] = attribute_integer(inverse),
                             [DFT_FORM] = attribute_integer(form),
-                            [DFT_SCALE] = {.real = scale}};
+                            [DFT_SCALE] = {.real = scale},
+                            [DFT_EXTENT] = attribute_integer(extent)};
   return graph_add(graph, OP_DFT, &x, 1, attributes);
 }

@@ -26,6 +26,13 @@
     {#n1, ATTRIBUTE_##k1}, {#n2, ATTRIBUTE_##k2}, {#n3, ATTRIBUTE_##k3}, { #n4, ATTRIBUTE_##k4 } \
   }
 
+#define A5(n1, k1, n2, k2, n3, k3, n4, k4, n5, k5)                                                \
+  5, {                                                                                            \
+    {#n1, ATTRIBUTE_##k1}, {#n2, ATTRIBUTE_##k2}, {#n3, ATTRIBUTE_##k3}, {#n4, ATTRIBUTE_##k4}, { \
+#n5, ATTRIBUTE_##k5                                                                         \
+    }                                                                                             \
+  }
+
 static const OpInfo info[OP_COUNT] = {
 #define OP(code, name, least, most, attributes, shape, gradient, cost, lowering, evaluate, doc) \
   [OP_##code] = {name, doc, LOWER_##lowering, least, most, attributes},

@@ -23,7 +23,7 @@ typedef enum AttributeKind {
   ATTRIBUTE_DIMS
 } AttributeKind;
 
-enum { OP_MAX_ATTRIBUTES = 4, OPERANDS_ANY = 255 };
+enum { OP_MAX_ATTRIBUTES = 5, OPERANDS_ANY = 255 };
 
 /* How an op becomes code: a kernel family, or none. */
 typedef enum LoweringKind {
@@ -80,10 +80,23 @@ enum {
   SCAN_AXIS = 0, SCAN_REVERSE = 1, SCAN_LATE = 2,
   RESCAN_AXIS = 0, RESCAN_REVERSE = 1, RESCAN_STEPS = 2, RESCAN_LAST = 3,
   /* the same of both */ CHECKPOINT_AXIS = 0, CHECKPOINT_REVERSE = 1, CHECKPOINT_STEPS = 2, CHECKPOINT_LAST = 3,
-  DFT_AXES = 0, DFT_INVERSE = 1, DFT_FORM = 2, DFT_SCALE = 3
+  DFT_AXES = 0, DFT_INVERSE = 1, DFT_FORM = 2, DFT_SCALE = 3, DFT_EXTENT = 4
 };
 /* clang-format on */
 
-enum { DFT_COMPLEX = 0, DFT_REAL_TO_COMPLEX = 1, DFT_COMPLEX_TO_REAL = 2 };
+enum {
+  DFT_COMPLEX = 0,
+  DFT_REAL_TO_COMPLEX = 1,
+  DFT_COMPLEX_TO_REAL = 2,
+  DFT_REAL_TO_HALF = 3,
+  DFT_HALF_TO_REAL = 4,
+  DFT_FORM_COUNT = 5
+};
+
+/* Complex parts on each side of a transform. */
+static inline int dft_parts_in(int64_t form) { return form == DFT_REAL_TO_COMPLEX || form == DFT_REAL_TO_HALF ? 1 : 2; }
+static inline int dft_parts_out(int64_t form) {
+  return form == DFT_COMPLEX_TO_REAL || form == DFT_HALF_TO_REAL ? 1 : 2;
+}
 
 #endif

@@ -333,13 +333,27 @@ static const char *shape_rule_checkpoint(const RuleContext *context, Shape *out)
   return context->operand_count == 2 ? check_initial(context, 1, context->attribute[CHECKPOINT_AXIS].integer) : NULL;
 }
 
+/* From samples to frequencies 0 .. extent / 2 or back. */
+static const char *change_half_axis(const RuleContext *context, int64_t form, Dim *dim) {
+  int64_t extent = context->attribute[DFT_EXTENT].integer;
+  if (form == DFT_HALF_TO_REAL) {
+    REQUIRE(extent >= 1 && extent / 2 + 1 == dim->factor,
+            "%" PRId64 " frequencies are not the half spectrum of %" PRId64 " samples", dim->factor, extent);
+    *dim = dim_constant(extent);
+    return NULL;
+  }
+  REQUIRE(extent == 0, "extent is %" PRId64 ", not 0", extent);
+  if (form == DFT_REAL_TO_HALF) *dim = dim_constant(dim->factor / 2 + 1);
+  return NULL;
+}
+
 static const char *shape_rule_dft(const RuleContext *context, Shape *out) {
   const Attribute *axes = &context->attribute[DFT_AXES];
   int64_t form = context->attribute[DFT_FORM].integer;
-  REQUIRE(form >= DFT_COMPLEX && form <= DFT_COMPLEX_TO_REAL, "form is %" PRId64 ", not 0, 1 or 2", form);
+  REQUIRE(form >= 0 && form < DFT_FORM_COUNT, "form is %" PRId64 ", not 0 to 4", form);
   TRY(check_flag(context, DFT_INVERSE));
   Shape bare = *context->operand[0];
-  if (form != DFT_REAL_TO_COMPLEX) {
+  if (dft_parts_in(form) == 2) {
     REQUIRE(bare.rank >= 1 && dim_equal(bare.dim[0], dim_constant(2)), "%s has no leading axis of 2",
             shape_text(context, &bare));
     shape_remove(&bare, 0);
@@ -349,7 +363,8 @@ static const char *shape_rule_dft(const RuleContext *context, Shape *out) {
   for (uint32_t k = 0; k < axes->count; k++) {
     REQUIRE(dim_is_constant(bare.dim[axes->integers[k]]), "axis %" PRId64 " has no constant extent", axes->integers[k]);
   }
-  if (form == DFT_COMPLEX_TO_REAL) {
+  TRY(change_half_axis(context, form, &bare.dim[axes->integers[axes->count - 1]]));
+  if (dft_parts_out(form) == 1) {
     *out = bare;
     return NULL;
   }

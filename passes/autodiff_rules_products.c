@@ -88,12 +88,18 @@ void gradient_dft(Backward *backward) {
       [DFT_COMPLEX] = DFT_COMPLEX,
       [DFT_REAL_TO_COMPLEX] = DFT_COMPLEX_TO_REAL,
       [DFT_COMPLEX_TO_REAL] = DFT_REAL_TO_COMPLEX,
+      [DFT_REAL_TO_HALF] = DFT_HALF_TO_REAL,
+      [DFT_HALF_TO_REAL] = DFT_REAL_TO_HALF,
   };
   const Node *node = &backward->node;
   const Attribute *axes = &node->attribute[DFT_AXES];
   bool inverse = node_integer(node, DFT_INVERSE) != 0;
-  int64_t form = transposed[node_integer(node, DFT_FORM)];
+  int64_t form = transposed[node_integer(node, DFT_FORM)], extent = 0;
+  if (form == DFT_HALF_TO_REAL) {
+    const Shape *samples = graph_shape(backward->graph, backward_operand(backward, 0));
+    extent = samples->dim[axes->integers[axes->count - 1]].factor;
+  }
   backward_add(backward, 0,
                graph_dft(backward->graph, backward->gradient, axes->integers, axes->count, !inverse, form,
-                         node_real(node, DFT_SCALE)));
+                         node_real(node, DFT_SCALE), extent));
 }

@@ -8,16 +8,20 @@
 static const Node *node_of(const Builder *builder, NodeId id) { return graph_node(builder->clusters->graph, id); }
 
 typedef struct Transform {
-  int64_t extent, axis; /* axis without the complex one */
+  int64_t extent, axis;          /* samples; axis without the complex one */
+  int64_t extent_in, extent_out; /* along the axis: of a half spectrum, extent / 2 + 1 */
   int parts_in, parts_out;
   bool table_right;
 } Transform;
+
+static int64_t transform_rows(const Transform *transform) { return transform->parts_out * transform->extent_out; }
+static int64_t transform_columns(const Transform *transform) { return transform->parts_in * transform->extent_in; }
 
 /* Entry (p, k; q, n), part p of frequency k from part q of sample n, is +- scale times the cosine (p == q) or sine of
  * 2 pi (k n mod extent) / extent: computed in f64 for each remainder, rounded once. */
 static float *make_table(Arena *arena, const Node *node, const Transform *transform) {
   int64_t extent = transform->extent;
-  int64_t rows = transform->parts_out * extent, columns = transform->parts_in * extent;
+  int64_t rows = transform_rows(transform), columns = transform_columns(transform);
   float *table = ARENA_ARRAY(arena, float, rows *columns);
   float *cosine = ARENA_ARRAY(arena, float, extent), *sine = ARENA_ARRAY(arena, float, extent);
   double scale = node_real(node, DFT_SCALE), sign = node_integer(node, DFT_INVERSE) != 0 ? 1 : -1;
@@ -28,7 +32,8 @@ static float *make_table(Arena *arena, const Node *node, const Transform *transf
   }
   for (int64_t row = 0; row < rows; row++) {
     for (int64_t column = 0; column < columns; column++) {
-      int64_t p = row / extent, q = column / extent, turn = row % extent * (column % extent) % extent;
+      int64_t p = row / transform->extent_out, q = column / transform->extent_in;
+      int64_t turn = row % transform->extent_out * (column % transform->extent_in) % extent;
       int64_t at = transform->table_right ? column * rows + row : row * columns + column;
       table[at] = p == q ? cosine[turn] : p == 1 ? sine[turn] : -sine[turn];
     }
@@ -36,23 +41,29 @@ static float *make_table(Arena *arena, const Node *node, const Transform *transf
   return table;
 }
 
-static Transform transform_of(const Node *node) {
+static Transform transform_of(const Node *node, const Shape *source) {
   int64_t form = node_integer(node, DFT_FORM);
   Transform transform = {.axis = node->attribute[DFT_AXES].integers[0],
-                         .parts_in = form == DFT_REAL_TO_COMPLEX ? 1 : 2,
-                         .parts_out = form == DFT_COMPLEX_TO_REAL ? 1 : 2,
+                         .parts_in = dft_parts_in(form),
+                         .parts_out = dft_parts_out(form),
                          .table_right = true};
   int first = transform.parts_out - 1;
-  transform.extent = node->shape.dim[transform.axis + first].factor;
+  transform.extent_in = source->dim[transform.axis + transform.parts_in - 1].factor;
+  transform.extent_out = node->shape.dim[transform.axis + first].factor;
+  transform.extent = form == DFT_REAL_TO_HALF ? transform.extent_in : transform.extent_out;
   for (int32_t k = (int32_t)transform.axis + first + 1; k < node->shape.rank; k++) {
     if (!dim_equal(node->shape.dim[k], dim_constant(1))) transform.table_right = false;
   }
   return transform;
 }
 
-static bool same_table(const Node *a, const Node *b) {
-  Transform x = transform_of(a), y = transform_of(b);
-  return x.extent == y.extent && x.parts_in == y.parts_in && x.parts_out == y.parts_out &&
+static Transform node_transform(const Builder *builder, const Node *node) {
+  return transform_of(node, graph_shape(builder->clusters->graph, node->operand[0]));
+}
+
+static bool same_table(const Builder *builder, const Node *a, const Node *b) {
+  Transform x = node_transform(builder, a), y = node_transform(builder, b);
+  return node_integer(a, DFT_FORM) == node_integer(b, DFT_FORM) && x.extent == y.extent &&
          x.table_right == y.table_right && node_integer(a, DFT_INVERSE) == node_integer(b, DFT_INVERSE) &&
          node_real(a, DFT_SCALE) == node_real(b, DFT_SCALE);
 }
@@ -62,9 +73,9 @@ static ValueId table_value(Builder *builder, const Node *node, const Transform *
   Lowered *lowered = builder->lowered;
   for (ValueId v = 1; v <= lowered->value_count; v++) {
     const LoweredValue *value = &lowered->value[v];
-    if (value->data != NULL && same_table(node_of(builder, value->node), node)) return v;
+    if (value->data != NULL && same_table(builder, node_of(builder, value->node), node)) return v;
   }
-  Dim count = dim_constant(transform->extent * transform->extent * transform->parts_in * transform->parts_out);
+  Dim count = dim_constant(transform_rows(transform) * transform_columns(transform));
   const float *table = lowered->trial ? NULL : make_table(lowered->arena, node, transform);
   return lowered_add_value(lowered, builder->clusters->anchor[builder->cluster], count, table);
 }
@@ -72,7 +83,7 @@ static ValueId table_value(Builder *builder, const Node *node, const Transform *
 static bool load_table(Builder *builder, ValueId table, const Transform *transform, const Position *out_index,
                        const Position *in_index, uint32_t *out_expr) {
   Shape shape = {.rank = 2};
-  int64_t rows = transform->parts_out * transform->extent, columns = transform->parts_in * transform->extent;
+  int64_t rows = transform_rows(transform), columns = transform_columns(transform);
   shape.dim[0] = dim_constant(transform->table_right ? columns : rows);
   shape.dim[1] = dim_constant(transform->table_right ? rows : columns);
   Place place = {.rank = 2};
@@ -112,15 +123,15 @@ bool lower_spectral_cluster(Builder *builder) {
   NodeId id = builder->clusters->anchor[builder->cluster];
   const Node *node = node_of(builder, id);
   ASSERT(node->attribute[DFT_AXES].count == 1);
-  Transform transform = transform_of(node);
+  Transform transform = node_transform(builder, node);
   int out_first = transform.parts_out - 1, in_first = transform.parts_in - 1;
   Place place = {.rank = node->shape.rank};
   TransformAxes out, in;
   if (transform.table_right && !add_other_axes(builder, &node->shape, out_first, &transform, &place)) return false;
   bool keep = transform.table_right;
-  if (!add_transform_axes(builder, transform.parts_out, transform.extent, AXIS_PARALLEL, keep, &out)) return false;
+  if (!add_transform_axes(builder, transform.parts_out, transform.extent_out, AXIS_PARALLEL, keep, &out)) return false;
   if (!transform.table_right && !add_other_axes(builder, &node->shape, out_first, &transform, &place)) return false;
-  if (!add_transform_axes(builder, transform.parts_in, transform.extent, AXIS_REDUCED, false, &in)) return false;
+  if (!add_transform_axes(builder, transform.parts_in, transform.extent_in, AXIS_REDUCED, false, &in)) return false;
   if (out_first == 1) place.axis[0] = out.part;
   place.axis[transform.axis + out_first] = out.index;
   Place source = {.rank = node->shape.rank - out_first + in_first};

@@ -79,15 +79,22 @@ simba_status library_fft_load(simba_error *error) {
 
 /* --- plans ---------------------------------------------------------------------------------------------------- */
 
+/* Values in one part of a column of the source or of the result. */
+static int64_t part_rows(int32_t form, int32_t half_form, int64_t extent) {
+  return form == half_form ? extent / 2 + 1 : extent;
+}
+
 /* The parts of both sides as FFTW is given them. Its complex transform goes forwards; backwards is the same with the
  * parts exchanged on both sides. */
 typedef struct Blocks {
   float *real, *imaginary, *out_real, *out_imaginary;
 } Blocks;
 
-static Blocks blocks_of(int32_t form, bool inverse, int64_t part, float *source, float *result) {
-  Blocks blocks = {source, source + part, result, result + part};
-  if (form == LIBRARY_DFT_COMPLEX && inverse) blocks = (Blocks){source + part, source, result + part, result};
+static Blocks blocks_of(int32_t form, bool inverse, int64_t extent, int64_t columns, float *source, float *result) {
+  int64_t part = part_rows(form, LIBRARY_DFT_HALF_TO_REAL, extent) * columns;
+  int64_t out_part = part_rows(form, LIBRARY_DFT_REAL_TO_HALF, extent) * columns;
+  Blocks blocks = {source, source + part, result, result + out_part};
+  if (form == LIBRARY_DFT_COMPLEX && inverse) blocks = (Blocks){source + part, source, result + out_part, result};
   return blocks;
 }
 
@@ -95,9 +102,11 @@ static FftwPlan *make_plan(int32_t form, int64_t extent, int64_t columns, const 
   FftwDimension dimension = {extent, columns, columns}, many = {columns, 1, 1};
   switch (form) {
     case LIBRARY_DFT_REAL_TO_COMPLEX:
+    case LIBRARY_DFT_REAL_TO_HALF:
       return fft.fftw.plan_to_complex(1, &dimension, 1, &many, blocks->real, blocks->out_real, blocks->out_imaginary,
                                       PLAN_ESTIMATE);
     case LIBRARY_DFT_COMPLEX_TO_REAL:
+    case LIBRARY_DFT_HALF_TO_REAL:
       return fft.fftw.plan_to_real(1, &dimension, 1, &many, blocks->real, blocks->imaginary, blocks->out_real,
                                    PLAN_ESTIMATE);
     default:
@@ -118,7 +127,7 @@ static bool add_plan(int32_t form, bool inverse, int64_t extent, int64_t columns
   if (find_plan(form, inverse, extent, columns)) return true;
   Plan *plan = malloc(sizeof *plan);
   if (!plan) return false;
-  Blocks blocks = blocks_of(form, inverse, extent * columns, source, result);
+  Blocks blocks = blocks_of(form, inverse, extent, columns, source, result);
   Plan *first = atomic_load_explicit(&fft.plans, memory_order_relaxed);
   *plan = (Plan){first, form, inverse, extent, columns, make_plan(form, extent, columns, &blocks)};
   if (!plan->plan) {
@@ -132,7 +141,7 @@ static bool add_plan(int32_t form, bool inverse, int64_t extent, int64_t columns
 simba_status library_fft_plan(int32_t form, int64_t extent, int64_t columns, simba_error *error) {
   simba_status status = library_fft_load(error);
   if (status != SIMBA_OK) return status;
-  size_t block = (size_t)(2 * extent * columns);
+  size_t block = (size_t)((2 * extent + 2) * columns);
   float *source = memory_allocate_aligned(block, sizeof(float)),
         *result = memory_allocate_aligned(block, sizeof(float));
   bool planned = source && result;
@@ -147,9 +156,13 @@ simba_status library_fft_plan(int32_t form, int64_t extent, int64_t columns, sim
 
 /* --- transforms ----------------------------------------------------------------------------------------------- */
 
-/* FFTW makes frequencies 0 .. extent / 2 of a real signal, forwards. The others are their conjugates, and backwards all
- * are. */
-static void complete_spectrum(bool inverse, int64_t extent, int64_t columns, float *real, float *imaginary) {
+static void negate(int64_t count, float *values) {
+  for (int64_t k = 0; k < count; k++) values[k] = -values[k];
+}
+
+/* FFTW makes frequencies 0 .. extent / 2 of a real signal, forwards; backwards they are conjugated. The others are the
+ * conjugates of those. */
+static void complete_spectrum(int64_t extent, int64_t columns, float *real, float *imaginary) {
   for (int64_t k = extent / 2 + 1; k < extent; k++) {
     const float *from_real = real + (extent - k) * columns, *from_imaginary = imaginary + (extent - k) * columns;
     for (int64_t c = 0; c < columns; c++) {
@@ -157,7 +170,6 @@ static void complete_spectrum(bool inverse, int64_t extent, int64_t columns, flo
       imaginary[k * columns + c] = -from_imaginary[c];
     }
   }
-  for (int64_t k = 0; inverse && k < extent * columns; k++) imaginary[k] = -imaginary[k];
 }
 
 /* The real part of a transform is that of the half of its spectrum which is conjugate to its mirror image,
@@ -174,16 +186,33 @@ static void keep_even_part(bool inverse, int64_t extent, int64_t columns, float 
   }
 }
 
+/* FFTW counts every frequency but 0 and extent / 2 for its mirror image as well. */
+static void halve_inner(bool inverse, int64_t extent, int64_t columns, float *real, float *imaginary) {
+  int64_t first = columns, end = (extent - 1) / 2 * columns + columns;
+  for (int64_t k = first; k < end; k++) {
+    real[k] *= 0.5F;
+    imaginary[k] *= 0.5F;
+  }
+  if (!inverse) negate((extent / 2 + 1) * columns, imaginary);
+}
+
 void simba_library_dft(int32_t form, int32_t inverse, int64_t extent, int64_t columns, float *source, float *result) {
   const Plan *plan = find_plan(form, inverse != 0, extent, columns);
-  Blocks blocks = blocks_of(form, inverse != 0, extent * columns, source, result);
+  Blocks blocks = blocks_of(form, inverse != 0, extent, columns, source, result);
   switch (form) {
     case LIBRARY_DFT_REAL_TO_COMPLEX:
+    case LIBRARY_DFT_REAL_TO_HALF:
       fft.fftw.execute_to_complex(plan->plan, blocks.real, blocks.out_real, blocks.out_imaginary);
-      complete_spectrum(inverse != 0, extent, columns, blocks.out_real, blocks.out_imaginary);
+      if (inverse) negate((extent / 2 + 1) * columns, blocks.out_imaginary);
+      if (form == LIBRARY_DFT_REAL_TO_COMPLEX)
+        complete_spectrum(extent, columns, blocks.out_real, blocks.out_imaginary);
       break;
     case LIBRARY_DFT_COMPLEX_TO_REAL:
       keep_even_part(inverse != 0, extent, columns, blocks.real, blocks.imaginary);
+      fft.fftw.execute_to_real(plan->plan, blocks.real, blocks.imaginary, blocks.out_real);
+      break;
+    case LIBRARY_DFT_HALF_TO_REAL:
+      halve_inner(inverse != 0, extent, columns, blocks.real, blocks.imaginary);
       fft.fftw.execute_to_real(plan->plan, blocks.real, blocks.imaginary, blocks.out_real);
       break;
     default:

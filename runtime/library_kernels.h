@@ -25,7 +25,13 @@ void simba_library_gemm(int32_t accumulate, int64_t rows, int64_t columns, int64
                         int64_t right_column, float *result, int64_t result_row);
 
 /* The complex parts on each side of a transform: the forms of OP_DFT. */
-enum { LIBRARY_DFT_COMPLEX, LIBRARY_DFT_REAL_TO_COMPLEX, LIBRARY_DFT_COMPLEX_TO_REAL };
+enum {
+  LIBRARY_DFT_COMPLEX,
+  LIBRARY_DFT_REAL_TO_COMPLEX,
+  LIBRARY_DFT_COMPLEX_TO_REAL,
+  LIBRARY_DFT_REAL_TO_HALF,
+  LIBRARY_DFT_HALF_TO_REAL
+};
 
 /* Plans transforms of that form and size, both directions, at first need. The only thing that may fail: it comes before
  * code that needs it runs. */
@@ -33,7 +39,7 @@ simba_status library_fft_plan(int32_t form, int64_t extent, int64_t columns, sim
 
 /* `columns` planned transforms of length `extent` side by side: result[p][k][column] of source[q][n][column], p and q
  * the real and imaginary part where that side is complex, not scaled. The spectrum of a real signal is written whole;
- * the real part is taken of any spectrum. Both blocks begin at a multiple of 64 bytes, and `source` is overwritten. */
+ * the real part is taken of any spectrum. Half spectra have frequencies 0 .. extent / 2. Both blocks begin at a multiple of 64 bytes, and `source` is overwritten. */
 void simba_library_dft(int32_t form, int32_t inverse, int64_t extent, int64_t columns, float *source, float *result);
 
 #endif

@@ -251,10 +251,14 @@ static inline NodeId random_graph_transform(RandomGraph *made, NodeId x) {
   }
   if (axis < 0) return x;
   bool inverse = random_below(made->random, 2) != 0;
-  NodeId complex = graph_dft(made->graph, x, &axis, 1, inverse, DFT_REAL_TO_COMPLEX, 0.5);
+  if (random_below(made->random, 4) == 0) {
+    NodeId half = graph_dft(made->graph, x, &axis, 1, inverse, DFT_REAL_TO_HALF, 0.5, 0);
+    return graph_dft(made->graph, half, &axis, 1, !inverse, DFT_HALF_TO_REAL, 0.5, shape.dim[axis].factor);
+  }
+  NodeId complex = graph_dft(made->graph, x, &axis, 1, inverse, DFT_REAL_TO_COMPLEX, 0.5, 0);
   if (random_below(made->random, 2)) return complex;
-  complex = graph_dft(made->graph, complex, &axis, 1, inverse, DFT_COMPLEX, 0.5);
-  return graph_dft(made->graph, complex, &axis, 1, !inverse, DFT_COMPLEX_TO_REAL, 0.5);
+  complex = graph_dft(made->graph, complex, &axis, 1, inverse, DFT_COMPLEX, 0.5, 0);
+  return graph_dft(made->graph, complex, &axis, 1, !inverse, DFT_COMPLEX_TO_REAL, 0.5, 0);
 }
 
 static inline NodeId random_graph_source(RandomGraph *made) {

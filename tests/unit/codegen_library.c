@@ -148,7 +148,7 @@ END_TEST
 /* --- transforms ----------------------------------------------------------------------------------------------- */
 
 static const int64_t LENGTHS[] = {1, 2, 7, 37, 49, 96, 196};
-enum { LENGTH_COUNT = sizeof LENGTHS / sizeof *LENGTHS, FORMS = 3, N = -2 };
+enum { LENGTH_COUNT = sizeof LENGTHS / sizeof *LENGTHS, FORMS = DFT_FORM_COUNT, N = -2 };
 
 /* Shapes without the complex axis, and the axes transformed; N is the length. */
 static const struct {
@@ -163,12 +163,17 @@ enum { LAYOUT_COUNT = sizeof LAYOUTS / sizeof *LAYOUTS };
 
 static NodeId add_transform(Graph *graph, int layout, int form, bool inverse, int64_t length) {
   int64_t extents[DIMENSIONS + 1] = {0}, rank = 0;
-  if (form != DFT_REAL_TO_COMPLEX) extents[rank++] = 2;
+  if (dft_parts_in(form) == 2) extents[rank++] = 2;
+  int64_t first = rank, last = LAYOUTS[layout].axis[LAYOUTS[layout].axis_count - 1], extent = 0;
   for (int k = 0; LAYOUTS[layout].extents[k]; k++, rank++)
     extents[rank] = LAYOUTS[layout].extents[k] == N ? length : LAYOUTS[layout].extents[k];
+  if (form == DFT_HALF_TO_REAL) {
+    extent = extents[first + last];
+    extents[first + last] = extent / 2 + 1;
+  }
   NodeId x = input(graph, arena_format(arena, "x%d_%d_%d", layout, form, inverse), extents);
   double scale = inverse ? -0.3 : 1 / sqrt((double)length); /* a sign of its own must not pass for the direction's */
-  return graph_dft(graph, x, LAYOUTS[layout].axis, LAYOUTS[layout].axis_count, inverse, form, scale);
+  return graph_dft(graph, x, LAYOUTS[layout].axis, LAYOUTS[layout].axis_count, inverse, form, scale, extent);
 }
 
 START_TEST(transforms) {

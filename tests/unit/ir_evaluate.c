@@ -187,20 +187,35 @@ static const Case cases[] = {
      8,
      {1, 2, 5, 8, 5, 6, 17, 20}},
     {OP_DFT,
-     IN(a, "4") "%y = dft(%a) {axes = [0], inverse = 0, form = 1, scale = 1}",
+     IN(a, "4") "%y = dft(%a) {axes = [0], inverse = 0, form = 1, scale = 1, extent = 0}",
      {ONE_TO_12},
      8,
      {10, -2, -2, -2, 0, 2, 0, -2}},
     {OP_DFT,
-     IN(a, "2, 2") "%y = dft(%a) {axes = [0], inverse = 0, form = 0, scale = 1}",
+     IN(a, "2, 2") "%y = dft(%a) {axes = [0], inverse = 0, form = 0, scale = 1, extent = 0}",
      {ONE_TO_12},
      4,
      {3, -1, 7, -1}},
     {OP_DFT,
-     IN(a, "2, 4") "%y = dft(%a) {axes = [0], inverse = 1, form = 2, scale = 0.25}",
+     IN(a, "2, 4") "%y = dft(%a) {axes = [0], inverse = 1, form = 2, scale = 0.25, extent = 0}",
      {{10, -2, -2, -2, 0, 2, 0, -2}},
      4,
      {1, 2, 3, 4}},
+    {OP_DFT,
+     IN(a, "4") "%y = dft(%a) {axes = [0], inverse = 0, form = 3, scale = 1, extent = 0}",
+     {ONE_TO_12},
+     6,
+     {10, -2, -2, 0, 2, 0}},
+    {OP_DFT,
+     IN(a, "2, 2, 1") "%y = dft(%a) {axes = [0], inverse = 1, form = 4, scale = 1, extent = 2}",
+     {ONE_TO_12},
+     2,
+     {3, -1}},
+    {OP_DFT,
+     IN(a, "2, 3") "%y = dft(%a) {axes = [0], inverse = 0, form = 4, scale = 1, extent = 4}",
+     {{10, -2, -2, 0, 2, 0}},
+     4,
+     {6, 14, 10, 10}},
 };
 
 enum { CASE_COUNT = sizeof cases / sizeof cases[0] };
@@ -316,8 +331,8 @@ START_TEST(dft_over_two_axes) {
   Arena *arena = arena_create();
   Random random = {17};
   const double *x = random_values(&random, arena, 2 * COUNT, -1, 1);
-  const Graph *graph =
-      read_graph(arena, IN(a, "2, 3, 2, 5") "%y = dft(%a) {axes = [0, 2], inverse = 1, form = 0, scale = 0.5}");
+  const Graph *graph = read_graph(
+      arena, IN(a, "2, 3, 2, 5") "%y = dft(%a) {axes = [0, 2], inverse = 1, form = 0, scale = 0.5, extent = 0}");
   EvaluateInput input = {graph_find_leaf(graph, OP_INPUT, "a"), x};
   Value y = evaluate_output(graph, &input, 1, arena);
   for (int at = 0; at < COUNT; at++) {

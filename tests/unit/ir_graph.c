@@ -241,7 +241,7 @@ START_TEST(costs) {
   ck_assert(all.adds == 60 + 15 + 12 && all.multiplies == 60 && all.transcendentals == 0);
   Graph *wave = graph_create(arena, "t");
   NodeId x = graph_leaf(wave, OP_INPUT, "x", &(Shape){2, {dim_constant(8), dim_constant(3)}});
-  Cost transform = node_cost(wave, graph_dft(wave, x, (int64_t[]){0}, 1, false, DFT_REAL_TO_COMPLEX, 1), symbols);
+  Cost transform = node_cost(wave, graph_dft(wave, x, (int64_t[]){0}, 1, false, DFT_REAL_TO_COMPLEX, 1, 0), symbols);
   ck_assert(transform.adds == 3 * 12 * 3 && transform.multiplies == 2 * 12 * 3);
   ck_assert(node_cost(wave, graph_unary(wave, OP_EXP, x), symbols).transcendentals == 24);
   arena_destroy(arena);

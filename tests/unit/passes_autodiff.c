@@ -164,15 +164,16 @@ static NodeId scan(Bench *bench, const Case *info) {
   return graph_scan(bench->graph, decay, input, initial, info->a, (info->b & 1) != 0, (info->b & 2) != 0);
 }
 
-/* a: form; b: inverse; c: axes as bits; of a tensor [4, B, 3] or [2, 4, B, 3] */
+/* a: form; b: inverse; c: axes as bits; of a tensor [4, B, 3] or [2, 4, B, 3]; of half spectra, of 6 and 5 samples. */
 static NodeId dft(Bench *bench, const Case *info) {
-  NodeId x = leaf(bench, info, info->a == DFT_REAL_TO_COMPLEX ? "4B3" : "24B3");
+  NodeId x = leaf(bench, info, dft_parts_in(info->a) == 1 ? "4B3" : "24B3");
   int64_t axes[3];
   uint32_t count = 0;
   for (int64_t k = 0; k < 3; k++) {
     if (info->c >> k & 1) axes[count++] = k;
   }
-  return graph_dft(bench->graph, x, axes, count, info->b != 0, info->a, 0.75);
+  int64_t extent = info->a != DFT_HALF_TO_REAL ? 0 : axes[count - 1] == 0 ? 6 : 5;
+  return graph_dft(bench->graph, x, axes, count, info->b != 0, info->a, 0.75, extent);
 }
 
 #define FLAGS(build, op, axis)                                                                      \
@@ -263,6 +264,8 @@ static const Case CASES[] = {
     TRANSFORMS(DFT_COMPLEX),
     TRANSFORMS(DFT_REAL_TO_COMPLEX),
     TRANSFORMS(DFT_COMPLEX_TO_REAL),
+    TRANSFORMS(DFT_REAL_TO_HALF),
+    TRANSFORMS(DFT_HALF_TO_REAL),
 };
 
 /* Ops that have operands but pass no gradient on. */

@@ -42,14 +42,19 @@ START_TEST(product_in_every_orientation) {
 }
 END_TEST
 
+static int parts_in(int32_t form) {
+  return form == LIBRARY_DFT_REAL_TO_COMPLEX || form == LIBRARY_DFT_REAL_TO_HALF ? 1 : 2;
+}
+
 /* Part p of frequency k in column c, by its definition. */
 static double expected(int32_t form, bool inverse, int64_t extent, int64_t columns, const float *source, int p,
                        int64_t k, int64_t c) {
   double sum = 0, sign = inverse ? 1 : -1;
-  for (int64_t n = 0; n < extent; n++) {
+  int64_t terms = form == LIBRARY_DFT_HALF_TO_REAL ? extent / 2 + 1 : extent;
+  for (int64_t n = 0; n < terms; n++) {
     double angle = sign * 2 * PI * (double)(k * n % extent) / (double)extent;
     double real = source[n * columns + c];
-    double imaginary = form == LIBRARY_DFT_REAL_TO_COMPLEX ? 0 : (double)source[(extent + n) * columns + c];
+    double imaginary = parts_in(form) == 1 ? 0 : (double)source[(terms + n) * columns + c];
     sum += p ? real * sin(angle) + imaginary * cos(angle) : real * cos(angle) - imaginary * sin(angle);
   }
   return sum;
@@ -63,10 +68,11 @@ static double transform_error(int32_t form, bool inverse, int64_t extent, int64_
   for (int k = 0; k < MOST_VALUES; k++) used[k] = source[k];
   simba_library_dft(form, inverse, extent, columns, used, result);
   double worst = 0;
-  int parts = form == LIBRARY_DFT_COMPLEX_TO_REAL ? 1 : 2;
-  for (int64_t at = 0; at < parts * extent * columns; at++) {
+  int parts = form == LIBRARY_DFT_COMPLEX_TO_REAL || form == LIBRARY_DFT_HALF_TO_REAL ? 1 : 2;
+  int64_t rows = form == LIBRARY_DFT_REAL_TO_HALF ? extent / 2 + 1 : extent;
+  for (int64_t at = 0; at < parts * rows * columns; at++) {
     int64_t row = at / columns;
-    double value = expected(form, inverse, extent, columns, source, (int)(row / extent), row % extent, at % columns);
+    double value = expected(form, inverse, extent, columns, source, (int)(row / rows), row % rows, at % columns);
     worst = fmax(worst, fabs((double)result[at] - value) / sqrt((double)extent));
   }
   return worst;
