@@ -1,7 +1,9 @@
 /* Speed of products of the model's shapes on this machine, from graph to machine code: y = x w with the batch a symbol,
- * w a parameter (packed beforehand), and the weight's gradient, whose terms are the rows.
+ * w a parameter (packed beforehand), the weight's gradient, whose terms are the rows, and the input's; convolutions of
+ * the vision models' shapes. A figure is GFLOP/s and, behind it, its share in percent of what this machine multiplies
+ * and adds at most, measured in the same run. "~" marks figures that no undisturbed run gave.
  *
- *   contract_bench [SECONDS]      of runs for each figure; 0.3 if not given */
+ *   contract_bench [SECONDS [KIND [COLUMNS]]]    of runs for each figure, 0.3 if not given; rows of one kind only */
 #include "program_bench.h"
 
 typedef struct Size {
@@ -15,36 +17,90 @@ static const Size SIZES[] = {
     {32, 96, 512, 128},  {32, 96, 256, 64},     {1, 3136, 64, 128},    {8, 196, 160, 160},
 };
 
-static void bench_size(const Size *size, const char *kind, double seconds) {
+typedef struct Bench {
+  PeakBench peak;
+  double seconds;
+  const char *kind; /* NULL: all */
+  int64_t columns;  /* 0: any */
+} Bench;
+
+/* Times a graph whose only symbol is `batch`, and prints the figures behind the row's name. */
+static void bench_graph(Bench *bench, Graph *graph, int64_t batch, double operations) {
+  int64_t symbols[SYMBOL_MAX] = {batch};
+  ProgramBench program = program_bench_create(graph, NULL, symbols, graph->arena);
+  for (int32_t threads = 1; threads <= BENCH_THREADS; threads++) {
+    BenchTimes times = program_bench_time(&program, &bench->peak, threads, bench->seconds);
+    double rate = operations / times.least;
+    printf("  %7.1f %3.0f%%%s", 1e-9 * rate, 100 * rate / times.peak_flops, times.disturbed ? "~" : " ");
+  }
+  printf("\n");
+  fflush(stdout);
+  program_bench_destroy(&program);
+}
+
+static bool is_wanted(const Bench *bench, const char *kind, int64_t columns) {
+  return (!bench->kind || strcmp(bench->kind, kind) == 0) && (!bench->columns || bench->columns == columns);
+}
+
+/* --- products ------------------------------------------------------------------------------------------------ */
+
+static Dim extent_of(const Size *size, char letter) {
+  switch (letter) {
+    case 'b':
+      return dim_symbol(1, 1);
+    case 't':
+      return dim_constant(size->tokens);
+    case 'f':
+      return dim_constant(size->columns);
+    default:
+      return dim_constant(size->terms);
+  }
+}
+
+static NodeId leaf(Graph *graph, const Size *size, OpCode op, const char *name, const char *letters) {
+  Shape shape = {0};
+  for (; *letters; letters++) shape.dim[shape.rank++] = extent_of(size, *letters);
+  return graph_leaf(graph, op, name, &shape);
+}
+
+static void bench_size(Bench *bench, const Size *size, const char *kind) {
+  if (!is_wanted(bench, kind, size->columns)) return;
   Arena *arena = arena_create();
   Graph *graph = graph_create(arena, "product");
-  int32_t symbol = graph_symbol(graph, "B");
-  bool gradient = strcmp(kind, "gradient") == 0;
-  Dim batch = dim_symbol(1, symbol), tokens = dim_constant(size->tokens), columns = dim_constant(size->columns);
-  Dim terms = dim_constant(size->terms);
-  Shape x_shape = {3, {batch, tokens, terms}}, y_shape = {3, {batch, tokens, columns}}, w_shape = {2, {terms, columns}};
-  NodeId x = graph_leaf(graph, OP_INPUT, "x", &x_shape);
-  NodeId other =
-      gradient ? graph_leaf(graph, OP_INPUT, "dy", &y_shape) : graph_leaf(graph, OP_PARAMETER, "w", &w_shape);
-  NodeId result = graph_contract(graph, x, other, gradient ? "bte,btf->ef" : "bte,ef->btf");
+  graph_symbol(graph, "B");
+  NodeId result;
+  if (strcmp(kind, "product") == 0) {
+    NodeId x = leaf(graph, size, OP_INPUT, "x", "bte");
+    result = graph_contract(graph, x, leaf(graph, size, OP_PARAMETER, "w", "ef"), "bte,ef->btf");
+  } else if (strcmp(kind, "gradient") == 0) {
+    NodeId x = leaf(graph, size, OP_INPUT, "x", "bte");
+    result = graph_contract(graph, x, leaf(graph, size, OP_INPUT, "dy", "btf"), "bte,btf->ef");
+  } else {
+    NodeId dy = leaf(graph, size, OP_INPUT, "dy", "btf");
+    result = graph_contract(graph, dy, leaf(graph, size, OP_PARAMETER, "w", "ef"), "btf,ef->bte");
+  }
   graph_add_output(graph, OUTPUT_VALUE, "result", result, NODE_NONE);
-  int64_t symbols[SYMBOL_MAX] = {size->batch};
-  ProgramBench bench = program_bench_create(graph, NULL, symbols, arena);
-  double operations = 2e-9 * (double)(size->batch * size->tokens) * (double)size->columns * (double)size->terms;
-  printf("%-8s %5lld x %4lld x %4lld ", kind, (long long)(size->batch * size->tokens), (long long)size->columns,
-         (long long)size->terms);
-  for (int32_t threads = 1; threads <= BENCH_THREADS; threads++)
-    printf(" %7.1f", operations / program_bench_time(&bench, threads, seconds));
-  printf("\n");
-  program_bench_destroy(&bench);
+  double rows = (double)(size->batch * size->tokens), columns = (double)size->columns, terms = (double)size->terms;
+  printf("%-8s %5.0f x %4.0f x %4.0f ", kind, rows, columns, terms);
+  bench_graph(bench, graph, size->batch, 2 * rows * columns * terms);
   arena_destroy(arena);
 }
 
+static void bench_products(Bench *bench) {
+  static const char *const kinds[] = {"product", "gradient", "input"};
+  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+    for (size_t size = 0; size < sizeof SIZES / sizeof *SIZES; size++) bench_size(bench, &SIZES[size], kinds[k]);
+}
+
 int main(int argument_count, char **arguments) {
-  double seconds = argument_count > 1 ? atof(arguments[1]) : 0.3;
+  Bench bench = {.seconds = argument_count > 1 ? atof(arguments[1]) : 0.3,
+                 .kind = argument_count > 2 ? arguments[2] : NULL,
+                 .columns = argument_count > 3 ? atoll(arguments[3]) : 0};
+  Arena *arena = arena_create();
+  peak_bench_create(arena, &bench.peak);
   bench_print_machine();
-  printf("GFLOP/s\n%-8s  rows x cols x terms  1 thread  2 threads\n", "");
-  for (size_t k = 0; k < sizeof SIZES / sizeof *SIZES; k++) bench_size(&SIZES[k], "product", seconds);
-  for (size_t k = 0; k < sizeof SIZES / sizeof *SIZES; k++) bench_size(&SIZES[k], "gradient", seconds);
+  printf("GFLOP/s and share of the peak\n%-8s  rows x cols x terms   1 thread        2 threads\n", "");
+  bench_products(&bench);
+  arena_destroy(arena);
   return 0;
 }

@@ -16,7 +16,7 @@
 
 CodegenApiFunction simbac_codegen_api;
 
-enum { BENCH_THREADS = 2 };
+enum { BENCH_THREADS = 2, BENCH_RESULT_BYTES = 256 };
 
 typedef struct ProgramBench {
   const CodegenApi *api;
@@ -24,6 +24,29 @@ typedef struct ProgramBench {
   simba_entry *run;
   simba_call call;
 } ProgramBench;
+
+/* What the machine does at most, measured between the runs of a program. */
+typedef struct PeakBench {
+  CodegenImage *image;
+  simba_entry *run;
+  int64_t work[PEAK_COUNT], rounds;
+  simba_call call[BENCH_THREADS]; /* a thread's part */
+  char result[BENCH_THREADS][BENCH_RESULT_BYTES];
+} PeakBench;
+
+/* Seconds of the launches of a run, whose clock is that of the pool. */
+typedef struct LaunchClock {
+  ThreadPool *pool;
+  double seconds;
+  int64_t preemptions;
+  bool disturbed; /* a thread lost its processor */
+} LaunchClock;
+
+typedef struct BenchTimes {
+  double least;      /* seconds of a run */
+  double peak_flops; /* additions and multiplications a second, of all threads; 0: not asked for */
+  bool disturbed;    /* the machine was too busy for a run without a context switch */
+} BenchTimes;
 
 static inline void bench_fail(const char *what, const char *message) {
   fprintf(stderr, "%s: %s\n", what, message);
@@ -91,22 +114,85 @@ static inline ProgramBench program_bench_create(const Graph *graph, const Differ
 
 static inline void program_bench_destroy(ProgramBench *bench) { bench->api->unload(bench->image); }
 
-/* Least seconds of a run, over `total` seconds of runs and at least 5. */
-static inline double program_bench_time(ProgramBench *bench, int32_t threads, double total) {
-  ThreadPool *pool = NULL;
-  simba_error error = {0};
-  if (thread_pool_create(threads, &pool, &error)) bench_fail("threads", error.message);
-  bench->call.executor = threads > 1 ? thread_pool_executor(pool) : NULL;
-  double least = 1e9, begin = bench_seconds();
-  for (int run = 0; run < 5 || bench_seconds() - begin < total; run++) {
-    double start = bench_seconds();
-    if (bench->run(&bench->call)) bench_fail("run", "failed");
-    double taken = bench_seconds() - start;
-    if (taken < least) least = taken;
+static inline void peak_bench_create(Arena *arena, PeakBench *out) {
+  enum { ROUNDS = 4000 }; /* some tenths of a millisecond */
+  const CodegenApi *api = simbac_codegen_api();
+  CodegenOptions options = {0};
+  CodegenObjects objects;
+  simba_entry *prepare;
+  const char *message = "";
+  *out = (PeakBench){.rounds = ROUNDS};
+  if (api->peaks("peak", &options, arena, &objects, out->work, &message)) bench_fail("peaks", message);
+  if (api->load(&objects, "peak", arena, &out->image, &prepare, &out->run, &message)) bench_fail("load", message);
+}
+
+static inline void peak_bench_items(const simba_call *call, void *const *arguments, void *scratch, int64_t begin,
+                                    int64_t end) {
+  (void)call, (void)scratch;
+  const PeakBench *bench = arguments[0];
+  for (int64_t k = begin; k < end; k++) bench->run(&bench->call[k]);
+}
+
+static inline void peak_bench_run(PeakBench *bench, simba_executor *executor) {
+  for (int32_t k = 0; k < executor->workers; k++)
+    bench->call[k] = (simba_call){
+        .seed = PEAK_MULTIPLY_ADD, .step = (uint64_t)bench->rounds, .symbol = {1}, .scratch = bench->result[k]};
+  void *arguments[] = {bench};
+  executor->run(executor, peak_bench_items, &bench->call[0], arguments, NULL, 0, executor->workers, 0);
+}
+
+static inline void bench_record_launch(void *context, const simba_call *call, void *const *arguments, int32_t launch,
+                                       int64_t items, int64_t nanoseconds) {
+  (void)call, (void)arguments, (void)launch, (void)items;
+  LaunchClock *clock = context;
+  int64_t preemptions = thread_pool_preemptions(clock->pool);
+  clock->disturbed |= preemptions != clock->preemptions;
+  clock->preemptions = preemptions;
+  clock->seconds += 1e-9 * (double)nanoseconds;
+}
+
+/* The least of samples; of disturbed ones only as long as there are no others. */
+static inline void bench_keep_least(LaunchClock *clock, double *least, bool *least_disturbed) {
+  bool better = clock->disturbed == *least_disturbed ? clock->seconds < *least : *least_disturbed;
+  if (better) {
+    *least = clock->seconds;
+    *least_disturbed = clock->disturbed;
   }
+  clock->seconds = 0;
+  clock->disturbed = false;
+}
+
+/* Least time of a run, over `total` seconds of runs and at least 5, and for some times as long where a thread lost its
+ * processor in all of them. Time between launches does not count. `peak` may be NULL; else its runs alternate with the
+ * program's. */
+static inline BenchTimes program_bench_time(ProgramBench *bench, PeakBench *peak, int32_t threads, double total) {
+  enum { LEAST_RUNS = 5, PATIENCE = 6 };
+  LaunchClock clock = {0};
+  simba_error error = {0};
+  if (thread_pool_create(threads, &clock.pool, &error)) bench_fail("threads", error.message);
+  simba_executor *executor = thread_pool_executor(clock.pool);
+  bench->call.executor = executor;
+  thread_pool_set_hook(clock.pool, bench_record_launch, &clock);
+  BenchTimes times = {1e9, 0, true};
+  double peak_least = 1e9, begin = bench_seconds();
+  bool peak_disturbed = true;
+  for (int run = 0;; run++) {
+    double spent = bench_seconds() - begin;
+    if (run >= LEAST_RUNS && spent > total && (!times.disturbed || spent > PATIENCE * total)) break;
+    if (bench->run(&bench->call)) bench_fail("run", "failed");
+    bench_keep_least(&clock, &times.least, &times.disturbed);
+    if (!peak) continue;
+    peak_bench_run(peak, executor);
+    bench_keep_least(&clock, &peak_least, &peak_disturbed);
+  }
+  if (peak) {
+    double work = (double)peak->work[PEAK_MULTIPLY_ADD] * (double)(peak->rounds * threads);
+    times.peak_flops = work / peak_least;
+  }
+  thread_pool_set_hook(clock.pool, NULL, NULL);
   bench->call.executor = NULL;
-  thread_pool_destroy(pool);
-  return least;
+  thread_pool_destroy(clock.pool);
+  return times;
 }
 
 #endif

@@ -84,7 +84,7 @@ static void bench_size(const Size *size, bool gradients, double seconds) {
   printf("%-20s B=%-2lld L=%-3lld D=%-3lld N=%-2lld", gradients ? "forward and backward" : "forward",
          (long long)size->batch, (long long)size->tokens, (long long)size->channels, (long long)size->states);
   for (int32_t threads = 1; threads <= BENCH_THREADS; threads++)
-    printf("  %8.4f", 1e9 * program_bench_time(&bench, threads, seconds) / elements);
+    printf("  %8.4f", 1e9 * program_bench_time(&bench, NULL, threads, seconds).least / elements);
   printf("\n");
   program_bench_destroy(&bench);
   arena_destroy(arena);
