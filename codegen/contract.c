@@ -16,6 +16,13 @@
 
 enum { MAX_VECTORS = 8, MAX_ROWS = 14, MAX_SUMS = 64 };
 
+/* Indices and offsets at a term. */
+typedef struct Term {
+  LLVMValueRef index[KERNEL_MAX_AXES];
+  LLVMValueRef left, right; /* element offsets from the first term */
+  LLVMValueRef flat;        /* number of the term within the packed panel */
+} Term;
+
 /* The item in progress. */
 typedef struct Block {
   Emitter *e;
@@ -25,6 +32,7 @@ typedef struct Block {
   LLVMValueRef row_begin, row_end;
   LLVMValueRef depth_begin, depth_end; /* of the one reduced axis, where the depth is blocked */
   LLVMValueRef panel, left, sums;      /* scratch; sums: of the panel in progress */
+  Term term;                           /* that is packed */
   void (*work)(struct Block *b);       /* what is done with a panel whose columns have been entered */
 } Block;
 
@@ -35,13 +43,6 @@ typedef struct Tile {
   LLVMValueRef row_step;                              /* left: from row to row */
   LLVMValueRef sum[MAX_SUMS];                         /* [row][vector] */
 } Tile;
-
-/* Indices and offsets at a term. */
-typedef struct Term {
-  LLVMValueRef index[KERNEL_MAX_AXES];
-  LLVMValueRef left, right; /* element offsets from the first term */
-  LLVMValueRef flat;        /* number of the term within the packed panel */
-} Term;
 
 static bool is_vector(const Block *b) { return b->plan->vector_axis != NO_AXIS; }
 static LLVMValueRef zero_sum(const Block *b) { return is_vector(b) ? emit_f32_vector(b->e, 0) : emit_f32(b->e, 0); }
@@ -104,18 +105,28 @@ static LLVMValueRef load_right(const Block *b, const Tile *tile, const Term *ter
   return emit_load(e, &place, b->plan->right);
 }
 
-/* The elements of a packed tile at a term. */
-static LLVMValueRef packed_left(const Block *b, LLVMValueRef row, int rows, LLVMValueRef flat) {
+/* Element (row, term) of the packed left block, for the row `offset` below the first one of a tile. */
+static LLVMValueRef packed_left(const Block *b, const Tile *tile, int offset, LLVMValueRef flat) {
   Emitter *e = b->e;
-  LLVMValueRef first = LLVMBuildSub(e->builder, row, b->row_begin, "");
-  LLVMValueRef tile = emit_multiply_i64(e, first, emit_i64(e, b->plan->depth_block));
-  return emit_element(e, emit_element(e, b->left, tile), emit_multiply_i64(e, flat, emit_i64(e, rows)));
+  const ContractPlan *plan = b->plan;
+  LLVMValueRef first = LLVMBuildSub(e->builder, tile->row, b->row_begin, "");
+  if (plan->left_form == LEFT_ROWS) {
+    LLVMValueRef row = emit_multiply_i64(e, first, emit_i64(e, plan->left_stride));
+    return emit_element(e, emit_element(e, emit_element(e, b->left, row), flat),
+                        emit_i64(e, offset * plan->left_stride));
+  }
+  /* A tall tile lies across several packed ones. */
+  int done = offset / plan->rows * plan->rows, rest = tile->rows - done;
+  int rows = rest < plan->rows ? rest : plan->rows;
+  LLVMValueRef begin = emit_add_i64(e, first, emit_i64(e, done));
+  LLVMValueRef packed = emit_element(e, b->left, emit_multiply_i64(e, begin, emit_i64(e, plan->left_stride)));
+  LLVMValueRef term = emit_element(e, packed, emit_multiply_i64(e, flat, emit_i64(e, rows)));
+  return emit_element(e, term, emit_i64(e, offset - done));
 }
 
 static LLVMValueRef load_left(const Block *b, const Tile *tile, const Term *term, int row, int v) {
   Emitter *e = b->e;
-  if (b->plan->left_packed)
-    return emit_load_scalar(e, emit_element(e, packed_left(b, tile->row, tile->rows, term->flat), emit_i64(e, row)));
+  if (b->plan->left_form != LEFT_IN_PLACE) return emit_load_scalar(e, packed_left(b, tile, row, term->flat));
   if (left_is_direct(b->plan)) {
     LLVMValueRef step = emit_multiply_i64(e, tile->row_step, emit_i64(e, row));
     return emit_load_scalar(e, emit_element(e, emit_element(e, tile->left[0], term->left), step));
@@ -167,7 +178,7 @@ static Term term_advance(const Block *b, const Loop *loop, uint32_t k, const Ter
   inner.index[axis] = index;
   inner.left = emit_add_i64(e, term->left, emit_multiply_i64(e, index, emit_dim(e, plan->left->stride[axis])));
   inner.right = emit_add_i64(e, term->right, emit_multiply_i64(e, index, emit_dim(e, plan->right->stride[axis])));
-  if (!plan->packed) return inner;
+  if (!plan->packed && plan->left_form == LEFT_IN_PLACE) return inner;
   if (b->depth_begin)
     inner.flat = LLVMBuildSub(e->builder, index, b->depth_begin, "");
   else
@@ -209,6 +220,24 @@ static void emit_packing(const Block *b, uint32_t k, const Term *term) {
   }
 }
 
+/* Tiles of each height in turn, as many as fit in what is left of the block. */
+static void emit_tiles(const Block *b, const TileHeights *heights,
+                       void (*emit)(const Block *b, LLVMValueRef row, int rows)) {
+  Emitter *e = b->e;
+  LLVMValueRef row = b->row_begin;
+  for (uint32_t k = 0; k < heights->count; k++) {
+    int rows = heights->rows[k];
+    LLVMValueRef last = LLVMBuildSub(e->builder, b->row_end, emit_i64(e, rows - 1), "");
+    Loop loop;
+    loop_begin(e, &loop, row, last, rows);
+    LLVMValueRef next = loop_carry(e, &loop, row);
+    loop.next[0] = emit_add_i64(e, next, emit_i64(e, rows));
+    emit(b, loop.index, rows);
+    loop_end(e, &loop);
+    row = loop.carried[0];
+  }
+}
+
 static void set_addresses(const Block *b, Tile *tile) {
   Emitter *e = b->e;
   const ContractPlan *plan = b->plan;
@@ -238,15 +267,43 @@ static void copy_elements(Emitter *e, LLVMValueRef to, LLVMValueRef from, int co
   }
 }
 
-static void pack_left_tile(const Block *b, LLVMValueRef row, int rows) {
-  Emitter *e = b->e;
+static void pack_left_term(const Block *b, LLVMValueRef row, int rows) {
   Tile tile = {.row = row, .rows = rows};
   set_addresses(b, &tile);
+  LLVMValueRef to = packed_left(b, &tile, 0, b->term.flat);
+  copy_elements(b->e, to, emit_element(b->e, tile.left[0], b->term.left), rows);
+}
+
+/* Term by term, as the operand lies in memory. */
+static void pack_left_tiles(Block *b) {
   Loop loop;
   term_loop_begin(b, &loop, 0);
-  Term first = first_term(b), term = term_advance(b, &loop, 0, &first);
-  copy_elements(e, packed_left(b, row, rows, term.flat), emit_element(e, tile.left[0], term.left), rows);
-  loop_end(e, &loop);
+  Term first = first_term(b);
+  b->term = term_advance(b, &loop, 0, &first);
+  emit_tiles(b, &b->plan->tiles, pack_left_term);
+  loop_end(b->e, &loop);
+}
+
+/* Whole vectors, then single elements. */
+static void pack_left_rows(const Block *b) {
+  Emitter *e = b->e;
+  Loop rows, terms;
+  loop_begin(e, &rows, b->row_begin, b->row_end, 1);
+  Tile tile = {.row = rows.index, .rows = 1};
+  set_addresses(b, &tile);
+  LLVMValueRef step = emit_i64(e, 0), from = emit_element(e, tile.left[0], b->depth_begin);
+  LLVMValueRef to = packed_left(b, &tile, 0, step);
+  LLVMValueRef count = LLVMBuildSub(e->builder, b->depth_end, b->depth_begin, ""), done = step;
+  for (int size = e->lanes; size >= 1; size = size > 1 ? 1 : 0) {
+    LLVMValueRef end = LLVMBuildSub(e->builder, count, emit_i64(e, size - 1), "");
+    loop_begin(e, &terms, done, end, size);
+    LLVMValueRef next = loop_carry(e, &terms, done);
+    terms.next[0] = emit_add_i64(e, next, emit_i64(e, size));
+    copy_elements(e, emit_element(e, to, terms.index), emit_element(e, from, terms.index), size);
+    loop_end(e, &terms);
+    done = terms.carried[0];
+  }
+  loop_end(e, &rows);
 }
 
 /* --- the epilogue -------------------------------------------------------------------------------------------- */
@@ -313,29 +370,12 @@ static void emit_tile(const Block *b, LLVMValueRef row, int rows) {
     emit_epilogue(b, columns, emit_add_i64(e, row, emit_i64(e, r)), tile.sum + (ptrdiff_t)r * b->vectors);
 }
 
-/* Tiles of each height in turn, as many as fit in what is left of the block. */
-static void emit_tiles(const Block *b, void (*emit)(const Block *b, LLVMValueRef row, int rows)) {
-  Emitter *e = b->e;
-  LLVMValueRef row = b->row_begin;
-  for (uint32_t k = 0; k < b->plan->size_count; k++) {
-    int rows = b->plan->size[k];
-    LLVMValueRef last = LLVMBuildSub(e->builder, b->row_end, emit_i64(e, rows - 1), "");
-    Loop loop;
-    loop_begin(e, &loop, row, last, rows);
-    LLVMValueRef next = loop_carry(e, &loop, row);
-    loop.next[0] = emit_add_i64(e, next, emit_i64(e, rows));
-    emit(b, loop.index, rows);
-    loop_end(e, &loop);
-    row = loop.carried[0];
-  }
-}
-
 static void emit_panel_and_tiles(Block *b) {
   if (b->plan->packed) {
     Term term = first_term(b);
     emit_packing(b, 0, &term);
   }
-  emit_tiles(b, emit_tile);
+  emit_tiles(b, b->vectors < b->plan->vectors ? &b->plan->tail_tiles : &b->plan->tiles, emit_tile);
 }
 
 static void clear_sums(const Block *b) {
@@ -395,15 +435,14 @@ static void emit_columns(Block *b, const Place *item, LLVMValueRef column, int v
 static void emit_panel(Block *b, const Place *item, LLVMValueRef column) {
   Emitter *e = b->e;
   const ContractPlan *plan = b->plan;
-  int vectors = plan->vectors, lanes = plan->lanes;
+  int vectors = plan->vectors;
   if (plan->vector_axis == NO_AXIS) {
     emit_columns(b, item, emit_i64(e, 0), 1, 1);
     return;
   }
   Dim extent = plan->kernel.axis[plan->vector_axis].extent;
-  int64_t rest = dim_is_constant(extent) ? extent.factor % plan->panel : plan->panel - 1;
-  int tail = (int)((rest + lanes - 1) / lanes), whole = dim_is_constant(extent) ? (int)(rest / lanes) : 0;
-  if (rest == 0) {
+  int tail = plan->tail_vectors, whole = plan->tail_whole;
+  if (tail == 0) {
     emit_columns(b, item, column, vectors, vectors);
   } else if (dim_is_constant(extent) && extent.factor < plan->panel) {
     emit_columns(b, item, column, tail, whole);
@@ -432,17 +471,29 @@ static void emit_panels(Block *b, const Place *item, LLVMValueRef begin, LLVMVal
   b->sums = sums;
 }
 
-/* A block with several panels, which share a packed left operand. */
+static void copy_left(Block *b, const Place *item) {
+  place_enter(b->e, &b->column[0], item, 0); /* the left operand does not vary along the columns */
+  if (b->plan->left_form == LEFT_TILES)
+    pack_left_tiles(b);
+  else
+    pack_left_rows(b);
+}
+
+/* A block with several panels, which share a copy of the left operand. */
 static void emit_shared_block(Block *b, const Place *item, LLVMValueRef begin) {
   Emitter *e = b->e;
   LLVMValueRef size = emit_i64(e, b->plan->panel * b->plan->panels);
   LLVMValueRef extent = emit_dim(e, b->plan->kernel.axis[b->plan->vector_axis].extent);
   LLVMValueRef end = emit_minimum_i64(e, emit_add_i64(e, begin, size), extent);
+  if (!b->plan->depth_block) {
+    copy_left(b, item);
+    emit_panels(b, item, begin, end, emit_block);
+    return;
+  }
   Loop loop;
   clear_sums(b);
   depth_begin(b, &loop);
-  place_enter(e, &b->column[0], item, 0); /* the left operand does not vary along the columns */
-  emit_tiles(b, pack_left_tile);
+  copy_left(b, item);
   emit_panels(b, item, begin, end, emit_panel_and_tiles);
   depth_end(b, &loop);
   emit_panels(b, item, begin, end, emit_block_epilogue);
@@ -479,7 +530,7 @@ void contract_emit(Session *session, const Kernel *kernel, const char *name) {
   b.row_begin = emit_multiply_i64(&e, tile[row_part], emit_i64(&e, plan.block_rows));
   b.row_end = emit_minimum_i64(&e, emit_add_i64(&e, b.row_begin, emit_i64(&e, plan.block_rows)), rows);
   LLVMValueRef column = emit_multiply_i64(&e, tile[row_part + 1], emit_i64(&e, plan.panel * plan.panels));
-  if (plan.left_packed)
+  if (plan.left_form != LEFT_IN_PLACE)
     emit_shared_block(&b, &item, column);
   else
     emit_panel(&b, &item, column);

@@ -2,15 +2,18 @@
 
 #include "ir/cost.h"
 
-/* Terms of a sum that are kept together: a packed panel of DEPTH_BLOCK rows stays in the first cache level beside a tile
- * of the left operand, one of DEPTH_WHOLE in the second. */
+/* Up to DEPTH_WHOLE terms are summed in one go; longer sums are cut into about DEPTH_BLOCK terms, whose packed panel
+ * stays in the first cache level beside a tile of the left operand. A block of the left operand is to stay in the second
+ * level, of which it takes LEFT_FLOATS at most: every panel reads it. */
 enum {
   DEPTH_BLOCK = 256,
-  DEPTH_WHOLE = 1024,
-  BLOCK_TILES = 8,
-  SHARED_ROWS = 96,
-  SHARED_PANELS = 8,
+  DEPTH_WHOLE = 640,
+  LEFT_FLOATS = 1 << 16,
+  LEAST_BLOCK_ROWS = 48,
+  MOST_BLOCK_ROWS = 192,
+  SHARED_PANELS = 16,
   LONG_STRIDE = 256,
+  LINE_FLOATS = 16,
   WANTED_ITEMS = 16
 };
 enum { MAX_VECTORS = 8, MAX_ROWS = 14, MAX_DIRECT_OPS = 6, TYPICAL_SYMBOL = 16 };
@@ -175,23 +178,51 @@ static Dim column_extent(const ContractPlan *plan) {
   return plan->vector_axis == NO_AXIS ? dim_constant(1) : plan->kernel.axis[plan->vector_axis].extent;
 }
 
-/* Sums fill the registers but four: two vectors of the right operand, one of the left, one for what comes between. */
+static int sum_registers(const Target *target) { return target->registers - 4; }
+
+static int tile_rows(const ContractPlan *plan, int budget, int vectors) {
+  Dim rows = row_extent(plan);
+  int most = access_is_affine(plan->left) ? MAX_ROWS : 4; /* there each row asks its own guards */
+  if (budget / vectors < most) most = budget / vectors;
+  return dim_is_constant(rows) && rows.factor < most ? (int)rows.factor : most;
+}
+
+/* About the cycles that a term takes for one row of a tile: there are two multiplications a cycle, of a latency of four,
+ * and two loads; those of a panel may come from the second cache level. */
+static double row_cycles(const ContractPlan *plan, int budget, int64_t vectors) {
+  enum { LATENCY = 4 };
+  if (vectors == 0) return 0;
+  double rows = tile_rows(plan, budget, (int)vectors);
+  double cycles = rows * (double)vectors / 2, loads = (rows + (double)vectors) / 2;
+  if (cycles < loads) cycles = loads;
+  return ((cycles < LATENCY ? LATENCY : cycles) + (double)vectors / 2) / rows;
+}
+
+/* Sums fill the registers but four: two vectors of the right operand, one of the left, one for what comes between. How
+ * many vectors a panel has is the choice that takes least time for all columns, two if there are several. */
 static void choose_tile(ContractPlan *plan, const Target *target) {
-  int budget = target->registers - 4;
-  Dim rows = row_extent(plan), columns = column_extent(plan);
-  int64_t wide = dim_is_constant(columns) ? ceiling(columns.factor, plan->lanes) : MAX_VECTORS;
-  int64_t vectors = 2;
-  if (dim_is_constant(rows) && rows.factor < budget / 2) {
-    vectors = budget / rows.factor;
-    if (vectors > MAX_VECTORS) vectors = MAX_VECTORS;
+  enum { MANY = 840 }; /* divides by all numbers of vectors */
+  int budget = sum_registers(target);
+  Dim columns = column_extent(plan);
+  int64_t wide = dim_is_constant(columns) ? ceiling(columns.factor, plan->lanes) : MANY;
+  double least = 0;
+  for (int k = 1; k <= MAX_VECTORS; k++) {
+    int vectors = k <= 2 ? 3 - k : k; /* 2, 1, 3, 4, ... */
+    double cycles = (double)(wide / vectors) * row_cycles(plan, budget, vectors);
+    cycles += row_cycles(plan, budget, wide % vectors);
+    if (vectors > wide || (plan->vectors && cycles >= least * 0.999)) continue;
+    plan->vectors = vectors;
+    least = cycles;
   }
-  if (vectors > wide) vectors = wide;
-  if (plan->vector_axis == NO_AXIS) vectors = 1;
-  plan->vectors = (int)vectors;
-  plan->rows = budget / plan->vectors < MAX_ROWS ? budget / plan->vectors : MAX_ROWS;
-  if (!access_is_affine(plan->left) && plan->rows > 4) plan->rows = 4; /* each row asks its own guards */
-  if (dim_is_constant(rows) && rows.factor < plan->rows) plan->rows = (int)rows.factor;
+  plan->rows = plan->tail_rows = tile_rows(plan, budget, plan->vectors);
   plan->panel = (int64_t)plan->vectors * plan->lanes;
+  if (plan->vector_axis == NO_AXIS) return;
+  int64_t rest = dim_is_constant(columns) ? columns.factor % plan->panel : plan->panel - 1;
+  plan->tail_vectors = (int)ceiling(rest, plan->lanes);
+  plan->tail_whole = dim_is_constant(columns) ? (int)(rest / plan->lanes) : 0;
+  /* A panel with fewer vectors has room for taller tiles: whole ones, so that both kinds cut a block at the same rows. */
+  if (plan->tail_vectors && dim_is_constant(row_extent(plan)))
+    plan->tail_rows = tile_rows(plan, budget, plan->tail_vectors) / plan->rows * plan->rows;
 }
 
 /* The number of terms where it is constant, else 0. */
@@ -210,14 +241,48 @@ static bool sum_is_whole(const ContractPlan *plan) {
   return depth && depth <= DEPTH_WHOLE;
 }
 
+/* Cuts are of equal size where the number of terms is known. */
 static void choose_depth(ContractPlan *plan) {
-  if (!sum_is_whole(plan) && plan->reduced_count == 1) plan->depth_block = DEPTH_BLOCK;
+  if (sum_is_whole(plan) || plan->reduced_count != 1) return;
+  int64_t depth = constant_depth(plan);
+  int64_t block = depth ? ceiling(depth, ceiling(depth, DEPTH_BLOCK)) : DEPTH_BLOCK;
+  plan->depth_block = ceiling(block, LINE_FLOATS) * LINE_FLOATS;
 }
 
-/* Tiles of a block at most. A sum that is cut packs its panel anew at every cut: enough rows have to share that. */
+static int64_t block_depth(const ContractPlan *plan) {
+  int64_t depth = plan->depth_block ? plan->depth_block : constant_depth(plan);
+  return depth ? depth : DEPTH_BLOCK;
+}
+
+/* Tiles of a block at most. */
 static int64_t most_tiles(const ContractPlan *plan) {
-  int64_t shared = plan->depth_block ? ceiling(SHARED_ROWS, plan->rows) : 0;
-  return shared > BLOCK_TILES ? shared : BLOCK_TILES;
+  int64_t rows = LEFT_FLOATS / block_depth(plan);
+  rows = rows < LEAST_BLOCK_ROWS ? LEAST_BLOCK_ROWS : rows > MOST_BLOCK_ROWS ? MOST_BLOCK_ROWS : rows;
+  return ceiling(rows, plan->rows);
+}
+
+static void add_height(TileHeights *heights, int64_t rows) {
+  uint32_t at = heights->count;
+  if (rows == 0) return;
+  for (uint32_t k = 0; k < heights->count; k++)
+    if (heights->rows[k] == rows) return;
+  for (; at > 0 && heights->rows[at - 1] < rows; at--) heights->rows[at] = heights->rows[at - 1];
+  heights->rows[at] = (int)rows;
+  heights->count++;
+}
+
+/* Tiles of `rows` rows and what is left: at the end of a block, and of the last one. */
+static void choose_heights(const ContractPlan *plan, int rows, TileHeights *out) {
+  Dim extent = row_extent(plan);
+  add_height(out, rows);
+  if (dim_is_constant(extent)) {
+    int64_t block = plan->block_rows < extent.factor ? plan->block_rows : extent.factor;
+    add_height(out, block % rows);
+    add_height(out, extent.factor % plan->block_rows % rows);
+  } else {
+    for (int height = 8; height >= 1; height /= 2)
+      if (height < rows) add_height(out, height);
+  }
 }
 
 static void choose_block(ContractPlan *plan) {
@@ -231,14 +296,8 @@ static void choose_block(ContractPlan *plan) {
   int64_t block = tiles < most ? tiles : most;
   while (block > 3 && ceiling(tiles, block) * others < WANTED_ITEMS) block = ceiling(block, 2);
   if (dim_is_constant(rows)) block = ceiling(tiles, ceiling(tiles, block));
+  if (block > 1) block = ceiling(block, plan->tail_rows / plan->rows) * (plan->tail_rows / plan->rows);
   plan->block_rows = block * plan->rows;
-  plan->size[plan->size_count++] = plan->rows;
-  if (dim_is_constant(rows)) {
-    if (rows.factor % plan->rows) plan->size[plan->size_count++] = (int)(rows.factor % plan->rows);
-    return;
-  }
-  for (int size = 8; size >= 1; size /= 2)
-    if (size < plan->rows) plan->size[plan->size_count++] = size;
 }
 
 static void choose_packing(ContractPlan *plan) {
@@ -250,20 +309,41 @@ static void choose_packing(ContractPlan *plan) {
   plan->packed = unit ? tiles >= 3 && !one_panel : tiles >= 2;
 }
 
-/* A left operand whose rows are contiguous is strided along the terms: where the stride is long, every term of a tile is
- * a cache line in another set or page. Copying a block of it pays where several panels share the copy. */
-static void choose_left_packing(ContractPlan *plan) {
-  plan->panels = 1;
-  if (!plan->packed || !plan->depth_block || plan->row_axis == NO_AXIS || !access_is_affine(plan->left)) return;
-  if (access_varies(plan->left, plan->vector_axis) || !dim_is(plan->left->stride[plan->row_axis], 1)) return;
-  Dim columns = column_extent(plan), rows = row_extent(plan), stride = plan->left->stride[plan->reduced_axis[0]];
-  if (!dim_is_constant(columns) || !dim_is_constant(rows) || typical(stride) < LONG_STRIDE) return;
+/* Panels of one item. */
+static int64_t shared_panels(const ContractPlan *plan) {
+  Dim columns = column_extent(plan), rows = row_extent(plan);
+  if (!dim_is_constant(columns) || !dim_is_constant(rows)) return 1;
   int64_t panels = ceiling(columns.factor, plan->panel), blocks = ceiling(rows.factor, plan->block_rows);
   int64_t shared = panels < SHARED_PANELS ? panels : SHARED_PANELS;
   while (shared > 2 && blocks * ceiling(panels, shared) < WANTED_ITEMS) shared = ceiling(shared, 2);
-  if (shared < 2) return;
+  return shared;
+}
+
+/* Terms such that `rows` times as many are an odd number of cache lines: what is that far apart is in different sets. */
+static int64_t padded_depth(int64_t depth, int rows) {
+  enum { PERIOD = 2 * LINE_FLOATS };
+  for (int64_t padded = depth; padded < depth + PERIOD; padded++)
+    if (padded * rows % PERIOD == LINE_FLOATS) return padded;
+  return depth;
+}
+
+/* Where the distance from row to row (or, with contiguous rows, from term to term) is long, a block of the left operand
+ * is spread over as many pages and, if the distance is a power of two, over few sets of the caches. Copying it pays
+ * where several panels share the copy. */
+static void choose_left_form(ContractPlan *plan) {
+  plan->panels = 1;
+  int64_t depth = plan->depth_block ? plan->depth_block : constant_depth(plan);
+  if (plan->vector_axis == NO_AXIS || plan->row_axis == NO_AXIS || plan->reduced_count != 1 || !depth) return;
+  if (!access_is_affine(plan->left) || access_varies(plan->left, plan->vector_axis)) return;
+  Dim row = plan->left->stride[plan->row_axis], term = plan->left->stride[plan->reduced_axis[0]];
+  LeftForm form = LEFT_IN_PLACE;
+  if (dim_is(row, 1) && typical(term) >= LONG_STRIDE) form = LEFT_TILES;
+  if (dim_is(term, 1) && typical(row) >= LONG_STRIDE && plan->depth_block) form = LEFT_ROWS;
+  int64_t shared = shared_panels(plan);
+  if (form == LEFT_IN_PLACE || shared < 2) return;
+  plan->left_form = form;
+  plan->left_stride = padded_depth(depth, form == LEFT_TILES ? plan->rows : 1);
   plan->panels = shared;
-  plan->left_packed = true;
 }
 
 static int op_weight(OpCode op) {
@@ -302,7 +382,7 @@ static void lay_out_work(ContractPlan *plan) {
   int64_t depth = plan->depth_block ? plan->depth_block : constant_depth(plan);
   if (plan->packed) plan->left_offset = float_bytes(depth * plan->panel);
   plan->sums_offset = plan->left_offset;
-  if (plan->left_packed) plan->sums_offset += float_bytes(depth * plan->block_rows);
+  if (plan->left_form != LEFT_IN_PLACE) plan->sums_offset += float_bytes(plan->left_stride * plan->block_rows);
   work->scratch_bytes = plan->sums_offset;
   if (!plan->direct) work->scratch_bytes += float_bytes(plan->panels * plan->block_rows * plan->panel);
 }
@@ -323,8 +403,10 @@ void contract_plan(const Kernel *kernel, const Target *target, int lanes, Arena 
   choose_tile(out, target);
   choose_depth(out);
   choose_block(out);
+  choose_heights(out, out->rows, &out->tiles);
+  choose_heights(out, out->tail_rows, &out->tail_tiles);
   choose_packing(out);
-  choose_left_packing(out);
+  choose_left_form(out);
   out->direct = !out->depth_block && epilogue_is_short(kernel);
   lay_out_work(out);
 }

@@ -7,6 +7,19 @@
 
 enum { NO_AXIS = -1, CONTRACT_MAX_SIZES = 6 };
 
+/* How the left operand's block is read: where it is, or from a copy that several panels share. */
+typedef enum LeftForm {
+  LEFT_IN_PLACE,
+  LEFT_ROWS, /* [row][term], rows a padded distance apart */
+  LEFT_TILES /* [tile][term][its rows]; tiles a padded distance apart */
+} LeftForm;
+
+/* Row counts of the tiles that a block is cut into, in this order, as many of each as fit. */
+typedef struct TileHeights {
+  uint32_t count;
+  int rows[CONTRACT_MAX_SIZES];
+} TileHeights;
+
 typedef struct ContractPlan {
   Kernel kernel; /* the kernel with axes merged where every access allows; a merged axis stays behind with extent 1 */
   const Access *left, *right; /* right varies along the vector axis: the operands are exchanged if need be */
@@ -18,13 +31,16 @@ typedef struct ContractPlan {
   int lanes, vectors, rows; /* a tile is rows x (vectors * lanes) */
   int64_t block_rows;       /* rows of one item: some tiles one below the other, which share a packed panel */
   int64_t panel;            /* columns of a packed panel: vectors * lanes */
-  int64_t panels;           /* panels of one item: several where the left operand is packed for them */
+  int64_t panels;           /* panels of one item: several where the left operand is copied for them */
   int64_t depth_block;      /* terms summed before moving to the next tile; 0: all of them */
   bool packed;              /* the right operand's panel is copied to scratch first: [depth][panel] */
-  bool left_packed;         /* the left operand's block too, once for all panels: a tile is [depth][its rows] */
-  bool direct;              /* the epilogue runs on the registers of a tile, not on a copy in scratch */
-  uint32_t size_count;      /* row counts of the tiles that a block is cut into, in this order */
-  int size[CONTRACT_MAX_SIZES];
+  LeftForm left_form;
+  int64_t left_stride; /* terms from row to row of a copy, or per row of a tile: padded */
+  bool direct;         /* the epilogue runs on the registers of a tile, not on a copy in scratch */
+  /* The panel across the end of the columns: its vectors (0: there is no such panel), those of them within, and the rows
+   * of its tiles. */
+  int tail_vectors, tail_whole, tail_rows;
+  TileHeights tiles, tail_tiles;
   /* In scratch: the right panel at 0, then the left block, then finished or partial sums [panels][block_rows][panel]. */
   size_t left_offset, sums_offset;
   KernelWork work;

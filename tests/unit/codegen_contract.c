@@ -56,6 +56,13 @@ static const Product PRODUCTS[] = {
     /* a packed left operand, shared by panels; the last ones are fewer, narrower, lower */
     {"mn", "b", {N(300), N(330), {90, 1}}, "bm", "bn", "mn", RICH},
     {"mn", "k", {N(257), N(34), N(1030)}, "km", "nk", "nm", PLAIN},
+    {"mn", "k", {N(300), N(40), N(70)}, "km", "kn", "mn", RICH},
+    {"mn", "k", {N(45), N(75), N(709)}, "mk", "kn", "mn", BIASED},
+    {"mn", "b", {N(61), N(43), {30, 1}}, "mb", "bn", "mn", PLAIN},
+    /* a narrow last panel with taller tiles */
+    {"mn", "k", {N(196), N(148), N(5)}, "mk", "kn", "mn", BIASED},
+    {"bmn", "k", {B1, N(203), N(20), N(5)}, "bmk", "kn", "bmn", RICH},
+    {"mn", "k", {N(299), N(42), N(37)}, "km", "kn", "mn", PLAIN},
     {"n", "b", {N(33), B1}, "b", "bn", "n", BIASED},
     {"mn", "b", {N(31), N(5), {7, 1}}, "mb", "nb", "mn", RICH},
     /* symbolic columns */
