@@ -189,10 +189,9 @@ static bool is_storable(const Builder *builder, NodeId id, const Place *place) {
   return true;
 }
 
-static bool known_place(const Builder *builder, NodeId id, const Place *places, const bool *has_place,
-                        Place *out_place) {
-  if (has_place[id]) {
-    *out_place = places[id];
+static bool known_place(const Builder *builder, NodeId id, const Place *const *places, Place *out_place) {
+  if (places[id] != NULL) {
+    *out_place = *places[id];
     return true;
   }
   for (const PlacedExpr *placed = builder->placed[id]; placed != NULL; placed = placed->next) {
@@ -233,14 +232,13 @@ static bool place_from_operand(const Builder *builder, NodeId id, uint32_t k, co
   return true;
 }
 
-static bool find_place(const Builder *builder, NodeId id, const Place *places, const bool *has_place,
-                       Place *out_place) {
-  if (known_place(builder, id, places, has_place, out_place)) return true;
+static bool find_place(const Builder *builder, NodeId id, const Place *const *places, Place *out_place) {
+  if (known_place(builder, id, places, out_place)) return true;
   const Node *node = node_of(builder, id);
   for (uint32_t k = 0; k < node->operand_count; k++) {
     Place operand;
     bool local = builder->clusters->of[node->operand[k]] == builder->cluster;
-    if (!local || !known_place(builder, node->operand[k], places, has_place, &operand)) continue;
+    if (!local || !known_place(builder, node->operand[k], places, &operand)) continue;
     if (place_from_operand(builder, id, k, &operand, out_place) && is_storable(builder, id, out_place)) return true;
   }
   return false;
@@ -249,31 +247,29 @@ static bool find_place(const Builder *builder, NodeId id, const Place *places, c
 bool lower_roots(Builder *builder, NodeId main, const Place *main_place) {
   const Clusters *clusters = builder->clusters;
   uint32_t first = clusters->member_first[builder->cluster], last = clusters->member_first[builder->cluster + 1];
-  Place *places = ARENA_ARRAY(builder->arena, Place, clusters->graph->node_count + 1);
-  bool *has_place = ARENA_ARRAY(builder->arena, bool, clusters->graph->node_count + 1);
-  places[main] = *main_place;
-  has_place[main] = true;
+  const Place **places = ARENA_ARRAY(builder->arena, const Place *, clusters->graph->node_count + 1);
+  places[main] = main_place;
   uint32_t expr;
   if (!lower_value(builder, main, main_place, &expr)) return false;
   for (uint32_t k = first; k < last; k++) {
     NodeId id = clusters->member[k];
-    if (!has_place[id]) has_place[id] = find_place(builder, id, places, has_place, &places[id]);
-    if (!has_place[id] && shape_equal(&node_of(builder, id)->shape, &node_of(builder, main)->shape)) {
-      places[id] = *main_place;
-      has_place[id] = true;
-    }
+    Place found;
+    if (find_place(builder, id, places, &found))
+      places[id] = arena_copy(builder->arena, &found, sizeof found);
+    else if (shape_equal(&node_of(builder, id)->shape, &node_of(builder, main)->shape))
+      places[id] = main_place;
     if (!clusters->stored[id]) continue;
     bool done = false;
     if (builder->family == LOWER_SCAN && !lower_scan_states(builder, id, &done)) return false;
     if (done) continue;
-    if (!has_place[id]) return builder_fail(builder, FAILURE_SHAPE, id, "a result with axes of its own");
+    if (places[id] == NULL) return builder_fail(builder, FAILURE_SHAPE, id, "a result with axes of its own");
     if (builder->family == LOWER_SCAN) {
-      if (!lower_scan_root(builder, id, &places[id])) return false;
+      if (!lower_scan_root(builder, id, places[id])) return false;
       continue;
     }
-    if (!lower_value(builder, id, &places[id], &expr)) return false;
+    if (!lower_value(builder, id, places[id], &expr)) return false;
     ValueId value = builder->lowered->of_node[id];
-    if (!builder_store(builder, value, &node_of(builder, id)->shape, &places[id], id, expr, NULL)) return false;
+    if (!builder_store(builder, value, &node_of(builder, id)->shape, places[id], id, expr, NULL)) return false;
   }
   return true;
 }

@@ -50,44 +50,37 @@ static int earlier_first(const void *a, const void *b) {
 static Compare *const orders[] = {larger_first, area_first, longer_first, earlier_first};
 enum { ORDERS = sizeof orders / sizeof *orders };
 
-typedef struct Interval {
-  int64_t start, end;
-} Interval;
-
-static int compare_interval(const void *a, const void *b) {
-  const Interval *x = a, *y = b;
-  if (x->start != y->start) return x->start < y->start ? -1 : 1;
-  return x->end < y->end ? -1 : x->end > y->end;
-}
-
-/* Start of the smallest gap of at least `bytes` between occupied intervals (sorted), or the end of them all. */
-static int64_t best_gap(const Interval *occupied, uint32_t count, int64_t bytes) {
-  int64_t best = -1, best_size = 0, at = 0;
-  for (uint32_t k = 0; k < count; k++) {
-    int64_t gap = occupied[k].start - at;
-    if (gap >= bytes && (best < 0 || gap < best_size)) {
-      best = at;
-      best_size = gap;
-    }
-    if (occupied[k].end > at) at = occupied[k].end;
-  }
-  return best >= 0 ? best : at;
-}
-
 static bool together(const Lifetime *a, const Lifetime *b) { return a->first <= b->last && b->first <= a->last; }
 
 /* Where the last byte of an item ends. */
 static int64_t end_of(const Item *item) { return item->offset + item->lifetime->count.factor * (int64_t)sizeof(float); }
 
-/* The offset of an item among `count` ones that have theirs. */
-static void place(Item *item, const Item *placed, uint32_t count, Interval *occupied) {
-  uint32_t overlapping = 0;
-  for (uint32_t k = 0; k < count; k++) {
-    if (!together(placed[k].lifetime, item->lifetime)) continue;
-    occupied[overlapping++] = (Interval){placed[k].offset, placed[k].offset + placed[k].bytes};
+/* Items that have their offsets, by offset. */
+typedef struct Placed {
+  const Item **item;
+  uint32_t count;
+} Placed;
+
+/* Start of the smallest gap of at least `bytes` between those that are alive with `lifetime`, or the end of them all. */
+static int64_t best_gap(const Placed *placed, const Lifetime *lifetime, int64_t bytes) {
+  int64_t best = -1, best_size = 0, at = 0;
+  for (uint32_t k = 0; k < placed->count; k++) {
+    const Item *other = placed->item[k];
+    if (!together(other->lifetime, lifetime)) continue;
+    int64_t gap = other->offset - at;
+    if (gap >= bytes && (best < 0 || gap < best_size)) {
+      best = at;
+      best_size = gap;
+    }
+    if (other->offset + other->bytes > at) at = other->offset + other->bytes;
   }
-  qsort(occupied, overlapping, sizeof *occupied, compare_interval);
-  item->offset = best_gap(occupied, overlapping, item->bytes);
+  return best >= 0 ? best : at;
+}
+
+static void insert(Placed *placed, const Item *item) {
+  uint32_t k = placed->count++;
+  for (; k > 0 && placed->item[k - 1]->offset > item->offset; k--) placed->item[k] = placed->item[k - 1];
+  placed->item[k] = item;
 }
 
 typedef struct Region {
@@ -96,40 +89,47 @@ typedef struct Region {
   int64_t peak; /* where the last byte of the last item ends */
 } Region;
 
-static int64_t place_all(Region *region, Compare *order, Interval *occupied) {
+static int64_t place_all(Region *region, Compare *order, const Item **room) {
   int64_t peak = 0;
+  Placed placed = {.item = room};
   qsort(region->item, region->count, sizeof *region->item, order);
   for (uint32_t k = 0; k < region->count; k++) {
-    place(&region->item[k], region->item, k, occupied);
-    if (end_of(&region->item[k]) > peak) peak = end_of(&region->item[k]);
+    Item *item = &region->item[k];
+    item->offset = best_gap(&placed, item->lifetime, item->bytes);
+    insert(&placed, item);
+    if (end_of(item) > peak) peak = end_of(item);
   }
   return peak;
 }
 
 /* In the order that gives the smallest peak, the first of equals. */
-static void plan_region(Region *region, Interval *occupied) {
+static void plan_region(Region *region, const Item **room) {
   int best = 0;
   for (int k = 0; k < ORDERS; k++) {
-    int64_t peak = place_all(region, orders[k], occupied);
+    int64_t peak = place_all(region, orders[k], room);
     if (k > 0 && peak >= region->peak) continue;
     region->peak = peak;
     best = k;
   }
-  place_all(region, orders[best], occupied);
+  place_all(region, orders[best], room);
 }
 
 /* A buffer of constant size fits a gap in the region of the batch whose size is that for each unit, since a batch is at
  * least 1. Those that find one leave the constant region. */
-static void fill_gaps(Region *constant, Region *growing, Interval *occupied) {
+static void fill_gaps(Region *constant, Region *growing, const Item **room) {
+  Placed placed = {.item = room};
   uint32_t kept = 0;
+  for (uint32_t k = 0; k < growing->count; k++) insert(&placed, &growing->item[k]);
   qsort(constant->item, constant->count, sizeof *constant->item, larger_first);
   for (uint32_t k = 0; k < constant->count; k++) {
     Item item = constant->item[k];
-    place(&item, growing->item, growing->count, occupied);
-    if (end_of(&item) <= growing->peak)
-      growing->item[growing->count++] = item;
-    else
+    item.offset = best_gap(&placed, item.lifetime, item.bytes);
+    if (end_of(&item) <= growing->peak) {
+      growing->item[growing->count] = item;
+      insert(&placed, &growing->item[growing->count++]);
+    } else {
       constant->item[kept++] = item;
+    }
   }
   constant->count = kept;
 }
@@ -151,21 +151,21 @@ static void write_offsets(const Region *region, int32_t symbol) {
 }
 
 Linear memory_plan(Lifetime *lifetimes, uint32_t count, Arena *scratch) {
-  Interval *occupied = ARENA_ARRAY(scratch, Interval, count + 1);
+  const Item **room = ARENA_ARRAY(scratch, const Item *, count + 1);
   Region constant = region_create(lifetimes, count, SYMBOL_NONE, scratch);
   Linear bytes = {0};
   int64_t *last = &bytes.constant; /* the region that nothing lies behind: it ends with its last buffer */
   for (int32_t s = 1; s <= SYMBOL_MAX; s++) {
     Region growing = region_create(lifetimes, count, s, scratch);
     if (growing.count == 0) continue;
-    plan_region(&growing, occupied);
-    if (s == SYMBOL_BATCH) fill_gaps(&constant, &growing, occupied);
+    plan_region(&growing, room);
+    if (s == SYMBOL_BATCH) fill_gaps(&constant, &growing, room);
     write_offsets(&growing, s);
     if (last != &bytes.constant) *last = align_up(*last);
     last = &bytes.per_symbol[s - 1];
     *last = growing.peak;
   }
-  plan_region(&constant, occupied);
+  plan_region(&constant, room);
   write_offsets(&constant, SYMBOL_NONE);
   bytes.constant = last == &bytes.constant ? constant.peak : align_up(constant.peak);
   return bytes;

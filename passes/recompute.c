@@ -111,6 +111,23 @@ int64_t plan_bytes(const Plan *plan, Arena *scratch) {
   return linear_value(&bytes, plan->symbols);
 }
 
+int64_t plan_least_bytes(const Plan *plan, Arena *scratch) {
+  find_lifetimes(plan);
+  int64_t *change = ARENA_ARRAY(scratch, int64_t, plan->order_count + 1), alive = 0, most = 0;
+  for (uint32_t v = 0; v < plan->version_count; v++) {
+    const Version *version = &plan->version[v];
+    if (version->bytes == 0 || version->first == UINT32_MAX) continue;
+    int64_t bytes = (int64_t)sizeof(float) * dim_value(version->count, plan->symbols);
+    change[version->first] += bytes;
+    change[version->last + 1] -= bytes;
+  }
+  for (uint32_t place = 0; place < plan->order_count; place++) {
+    alive += change[place];
+    if (alive > most) most = alive;
+  }
+  return most;
+}
+
 static void measure(Plan *plan) {
   find_lifetimes(plan);
   uint32_t count = plan->order_count;
@@ -463,6 +480,7 @@ void plan_apply(Plan *plan, const Change *change) {
     Run run = change->run[k];
     run.next = RUN_NONE;
     run.leader = plan->run_count;
+    run.read = arena_copy(plan->arena, run.read, run.read_count * sizeof *run.read);
     run.write = arena_copy(plan->arena, &version, sizeof version);
     run.write_count = 1;
     plan->version[version].again = true;

@@ -77,9 +77,12 @@ Plan *plan_create(const Clusters *clusters, const Lowered *lowered, const Progra
                   Arena *arena);
 /* Bytes of the arena, as the memory planner lays it out. */
 int64_t plan_bytes(const Plan *plan, Arena *scratch);
+/* Bytes alive at once: no layout takes less. */
+int64_t plan_least_bytes(const Plan *plan, Arena *scratch);
 /* The change that frees most at the peak for what it costs; false where none makes the peak lower or rarer. Does not
  * depend on any budget. */
 bool plan_find_change(Plan *plan, Change *out_change);
+/* What was found may be applied to any plan that is as the one was in which it was found. */
 void plan_apply(Plan *plan, const Change *change);
 
 #endif

@@ -18,7 +18,8 @@
  * fits or nothing makes it smaller. Which one is taken does not depend on the budget, so what one budget cannot reach
  * says the least one that would do. The order of the nodes is then the order of launches that was planned.
  *
- * Cost: one lowering, and for each value computed again a trial for each that is carried over the peak. */
+ * Cost: one lowering, and for each value computed again a trial for each that is carried over the peak; layouts, which
+ * are dear, only of plans that may fit. */
 #include "pipeline.h"
 #include "rebuild.h"
 #include "recluster.h"
@@ -245,19 +246,62 @@ static Plan *begin_plan(const Shrinking *from, bool strict) {
   return plan_create(from->clusters, from->lowered, from->program, from->batch, strict, from->scratch);
 }
 
-/* The plan after so many changes: which ones they are is always the same. */
-static Graph *replay(const Shrinking *from, bool strict, uint32_t changes) {
-  Plan *plan = begin_plan(from, strict);
-  Change change;
-  for (uint32_t k = 0; k < changes && plan_find_change(plan, &change); k++) plan_apply(plan, &change);
-  return rebuild_graph(plan, from->context->arena, from->scratch);
-}
-
 static int64_t planned_bytes(const Plan *plan) {
   Arena *scratch = arena_create();
   int64_t bytes = plan_bytes(plan, scratch);
   arena_destroy(scratch);
   return bytes;
+}
+
+static int64_t least_bytes(const Plan *plan) {
+  Arena *scratch = arena_create();
+  int64_t bytes = plan_least_bytes(plan, scratch);
+  arena_destroy(scratch);
+  return bytes;
+}
+
+/* Changes that were made one after the other, and what is alive at once after each. */
+typedef struct Changes {
+  Change *change;
+  int64_t *alive;
+  uint32_t count;
+  size_t change_capacity, alive_capacity;
+} Changes;
+
+static void note_change(Changes *changes, const Change *change, int64_t alive, Arena *arena) {
+  changes->change =
+      arena_grow(arena, changes->change, changes->count, &changes->change_capacity, sizeof *changes->change);
+  changes->alive = arena_grow(arena, changes->alive, changes->count, &changes->alive_capacity, sizeof *changes->alive);
+  changes->change[changes->count] = *change;
+  changes->alive[changes->count++] = alive;
+}
+
+/* After how many changes the layout is the smallest one, whose bytes are known of the last one: it is only made where
+ * what is alive at once is less than that. */
+static uint32_t find_smallest(const Shrinking *from, bool strict, const Changes *changes, int64_t last_bytes) {
+  Plan *plan = begin_plan(from, strict);
+  int64_t least = arena_bytes(from->program, from->batch);
+  uint32_t best = 0;
+  if (last_bytes < least) {
+    least = last_bytes;
+    best = changes->count;
+  }
+  for (uint32_t k = 0; k < changes->count; k++) {
+    plan_apply(plan, &changes->change[k]);
+    if (changes->alive[k] > least) continue;
+    int64_t bytes = planned_bytes(plan);
+    if (bytes > least || (bytes == least && k + 1 >= best)) continue;
+    least = bytes;
+    best = k + 1;
+  }
+  pass_explain(from->context, "nothing is left that could be computed again: %lld bytes", (long long)least);
+  return best;
+}
+
+static Graph *replay(const Shrinking *from, bool strict, const Changes *changes, uint32_t count) {
+  Plan *plan = begin_plan(from, strict);
+  for (uint32_t k = 0; k < count; k++) plan_apply(plan, &changes->change[k]);
+  return rebuild_graph(plan, from->context->arena, from->scratch);
 }
 
 /* What the graph takes once it is lowered; out_kept: with sums as they were. */
@@ -271,31 +315,33 @@ static int64_t graph_bytes(const Shrinking *from, const Graph *graph, bool *out_
   return bytes;
 }
 
-/* The first plan that fits its budget as a program too, or else the smallest one. NULL where its sums are not kept. */
+/* The smallest program that there is; NULL where its sums are not kept. */
+static Graph *shrink_most(const Shrinking *from, bool strict, const Changes *changes, int64_t last_bytes) {
+  bool kept;
+  Graph *smallest = replay(from, strict, changes, find_smallest(from, strict, changes, last_bytes));
+  bool smaller = graph_bytes(from, smallest, &kept) < arena_bytes(from->program, from->batch);
+  if (!kept) return NULL;
+  return smaller ? smallest : copy_graph(from->clusters->graph, from->context->arena);
+}
+
+/* The first plan that fits its budget as a program too, or else the smallest one. NULL where its sums are not kept. A
+ * layout costs more than to find a change, so it is made only where it may fit. */
 static Graph *shrink(const Shrinking *from, bool strict) {
   PassContext *context = from->context;
   Plan *plan = begin_plan(from, strict);
-  int64_t least = arena_bytes(from->program, from->batch);
-  uint32_t best = 0;
+  Changes changes = {0};
   bool kept;
   Change change;
-  for (uint32_t changes = 1; plan_find_change(plan, &change); changes++) {
+  while (plan_find_change(plan, &change)) {
     explain_change(context, plan, &change);
     plan_apply(plan, &change);
-    int64_t bytes = planned_bytes(plan);
-    if (bytes < least) {
-      least = bytes;
-      best = changes;
-    }
-    if (bytes > context->memory_budget) continue;
+    int64_t alive = least_bytes(plan);
+    note_change(&changes, &change, alive, from->scratch);
+    if (alive > context->memory_budget || planned_bytes(plan) > context->memory_budget) continue;
     Graph *graph = rebuild_graph(plan, context->arena, from->scratch);
     if (graph_bytes(from, graph, &kept) <= context->memory_budget) return kept ? graph : NULL;
   }
-  pass_explain(context, "nothing is left that could be computed again: %lld bytes", (long long)least);
-  Graph *smallest = replay(from, strict, best);
-  bool smaller = graph_bytes(from, smallest, &kept) < arena_bytes(from->program, from->batch);
-  if (!kept) return NULL;
-  return smaller ? smallest : copy_graph(from->clusters->graph, context->arena);
+  return shrink_most(from, strict, &changes, planned_bytes(plan));
 }
 
 Graph *pass_rematerialise(const Graph *graph, PassContext *context) {
