@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,10 +60,22 @@ struct AtomicFile {
   char *path;      /* as it was given, for messages */
   char *target;    /* what is replaced: `path`, or what it links to */
   char *temporary; /* NULL where `path` is written as it is */
+  bool holding;    /* signals wait */
+  sigset_t before; /* and these did before */
 };
+
+static void hold_signals(AtomicFile *file) {
+  sigset_t ending;
+  sigemptyset(&ending);
+  sigaddset(&ending, SIGHUP);
+  sigaddset(&ending, SIGINT);
+  sigaddset(&ending, SIGTERM);
+  file->holding = pthread_sigmask(SIG_BLOCK, &ending, &file->before) == 0;
+}
 
 static void atomic_file_free(AtomicFile *file) {
   if (file->descriptor >= 0) close(file->descriptor);
+  if (file->holding) pthread_sigmask(SIG_SETMASK, &file->before, NULL);
   free(file->path);
   free(file->target);
   free(file->temporary);
@@ -146,6 +159,7 @@ simba_status atomic_file_open(const char *path, AtomicFile **out_file, simba_err
     atomic_file_free(file);
     return error_set_memory(error, path);
   }
+  if (!special) hold_signals(file);
   int failure = special ? open_special(path, own, &file->descriptor) : open_locked(file->temporary, &file->descriptor);
   if (failure) {
     atomic_file_free(file);

@@ -3,7 +3,8 @@
  * Where <path> is a device, a pipe, or the process's own standard output or error it is written as it is; a symbolic
  * link stays, and what it leads to is replaced.
  * A folder is refused before anything is written. Errors name the file and the system's reason; the temporary file is
- * removed. */
+ * removed. While there is one, signals that end a process (SIGHUP, SIGINT, SIGTERM) wait in the thread that opened it,
+ * so that Ctrl-C leaves none behind: that thread closes its files, the last one first. */
 #ifndef SIMBA_FILE_H
 #define SIMBA_FILE_H
 

@@ -1,14 +1,14 @@
 #include "chart.h"
 
+#include "runtime/file.h"
+
 #include <cairo-svg.h>
 #include <cairo.h>
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { MAX_TICKS = 7, DRAWABLE_BYTES = 256 };
 
@@ -261,25 +261,18 @@ static cairo_status_t draw_to(FILE *file, bool svg, const Chart *charts, size_t 
   return status;
 }
 
-bool chart_write(const Chart *charts, size_t count, size_t columns, double width, double height, const char *path,
-                 char out_message[CHART_MESSAGE]) {
-  char *temporary;
-  size_t length = strlen(path);
-  if (asprintf(&temporary, "%s.part", path) < 0) {
-    snprintf(out_message, CHART_MESSAGE, "out of memory");
-    return false;
-  }
+simba_status chart_write(const Chart *charts, size_t count, size_t columns, double width, double height,
+                         const char *path, simba_error *error) {
+  char *bytes = NULL;
+  size_t size = 0, length = strlen(path);
   bool svg = length > 4 && !strcmp(path + length - 4, ".svg");
-  cairo_status_t drawn = CAIRO_STATUS_WRITE_ERROR;
-  FILE *file = fopen(temporary, "wb");
-  if (file) drawn = draw_to(file, svg, charts, count, columns, width, height);
-  bool written = file && fclose(file) == 0 && drawn == CAIRO_STATUS_SUCCESS && rename(temporary, path) == 0;
-  if (!written) {
-    bool system = drawn == CAIRO_STATUS_SUCCESS || drawn == CAIRO_STATUS_WRITE_ERROR;
-    const char *reason = system ? strerror(errno) : cairo_status_to_string(drawn);
-    snprintf(out_message, CHART_MESSAGE, "cannot write %s: %s", path, reason);
-    if (file) unlink(temporary);
-  }
-  free(temporary);
-  return written;
+  cairo_status_t drawn = CAIRO_STATUS_NO_MEMORY;
+  FILE *memory = open_memstream(&bytes, &size);
+  if (memory) drawn = draw_to(memory, svg, charts, count, columns, width, height);
+  if (memory && fclose(memory) != 0) drawn = CAIRO_STATUS_NO_MEMORY;
+  simba_status status = drawn == CAIRO_STATUS_SUCCESS ? file_write(path, bytes, size, error)
+                                                      : error_set(error, SIMBA_IO_ERROR, "cannot draw %s: %s", path,
+                                                                  cairo_status_to_string(drawn));
+  free(bytes);
+  return status;
 }

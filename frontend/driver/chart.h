@@ -2,6 +2,8 @@
 #ifndef SIMBAC_DRIVER_CHART_H
 #define SIMBAC_DRIVER_CHART_H
 
+#include "runtime/status.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -21,12 +23,9 @@ typedef struct Chart {
   const char *mark_label; /* beside that line; NULL: none */
 } Chart;
 
-enum { CHART_MESSAGE = 512 };
-
-/* Draws the charts in rows of `columns`, each `width` x `height` pixels, and writes them atomically to `path`, as SVG
- * where it ends in ".svg" and PNG elsewhere. False and a message where the file cannot be written. Points that are not
- * finite interrupt a line. */
-bool chart_write(const Chart *charts, size_t count, size_t columns, double width, double height, const char *path,
-                 char out_message[CHART_MESSAGE]);
+/* Draws the charts in rows of `columns`, each `width` x `height` pixels, and writes them as runtime/file.h does to
+ * `path`, as SVG where it ends in ".svg" and PNG elsewhere. Points that are not finite interrupt a line. */
+simba_status chart_write(const Chart *charts, size_t count, size_t columns, double width, double height,
+                         const char *path, simba_error *error);
 
 #endif

@@ -247,12 +247,30 @@ static bool has_gradients(const Graph *graph) {
   return false;
 }
 
+/* The cotangent of output 'y' is the input 'lw.y', which a graph that was read may have as one of its own. */
+static bool has_cotangent(const Graph *graph, const char *output) {
+  for (NodeId id = 1; id <= graph->node_count; id++) {
+    if (graph_op(graph, id) != OP_INPUT) continue;
+    const char *name = node_text(graph_node(graph, id), LEAF_NAME);
+    if (!strncmp(name, "lw.", 3) && !strcmp(name + 3, output)) return true;
+  }
+  return false;
+}
+
 static simba_status check_request(const Graph *graph, const StepRequest *request, const char *path,
                                   simba_error *error) {
   if (!request->differentiate) return SIMBA_OK;
   if (has_gradients(graph))
     return error_set(error, SIMBA_INVALID_ARGUMENT, "%s: the graph '%s' has gradients already", path, graph->name);
-  if (request->differentiate->cotangent_count) return SIMBA_OK;
+  const DifferentiateSpec *spec = request->differentiate;
+  for (uint32_t k = 0; k < spec->cotangent_count; k++) {
+    if (!has_cotangent(graph, spec->cotangent[k])) continue;
+    return error_set(error, SIMBA_INVALID_ARGUMENT,
+                     "%s: the input 'lw.%s' of '%s' has the name of the weights of output '%s' that gradients are "
+                     "computed with: rename one of them",
+                     path, spec->cotangent[k], graph->name, spec->cotangent[k]);
+  }
+  if (spec->cotangent_count) return SIMBA_OK;
   for (uint32_t k = 0; k < graph->output_count; k++) {
     if (graph->output[k].kind == OUTPUT_LOSS) return SIMBA_OK;
   }

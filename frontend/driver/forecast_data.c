@@ -216,12 +216,10 @@ static void picture_fill(Picture *picture, const Forecast *forecast, int64_t cha
 static simba_status draw_pictures(Picture *pictures, size_t count, const char *x_label, const char *path,
                                   simba_error *error) {
   Chart charts[PICTURE_CHANNELS];
-  char message[CHART_MESSAGE];
   for (size_t k = 0; k < count; k++) {
     charts[k] = (Chart){pictures[k].title, x_label, "in the units of the file", pictures[k].line, 2, 0, NULL};
   }
-  bool drawn = chart_write(charts, count, PICTURE_COLUMNS, 640, 300, path, message);
-  return drawn ? SIMBA_OK : error_set(error, SIMBA_IO_ERROR, "%s", message);
+  return chart_write(charts, count, PICTURE_COLUMNS, 640, 300, path, error);
 }
 
 simba_status forecast_picture(Forecast *forecast, SeriesSplit split, const char *path, simba_error *error) {

@@ -168,8 +168,8 @@ static simba_status bind_inputs(Recorder *recorder, const ProfileOptions *option
     return SIMBA_OK;
   }
   int64_t batch = 0;
-  simba_status status =
-      tensor_run_inputs(compiler, execution->step->program, options->data, execution->input, &batch, error);
+  simba_status status = tensor_run_inputs(compiler, execution->step->program, recorder->model->model->graph,
+                                          options->data, execution->input, &batch, error);
   if (status != SIMBA_OK || !batch) return status;
   if (options->batch && options->batch != batch)
     return error_set(error, SIMBA_INVALID_ARGUMENT, "%s: the batch is %lld, not %lld", options->data->path,

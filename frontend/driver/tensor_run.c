@@ -9,7 +9,8 @@ typedef struct Reading {
   Compiler *compiler;
   const TensorFile *in;
   const Program *program;
-  bool *used; /* one for each tensor of the file */
+  const Graph *model; /* that the program is of: an input that it does not have is a cotangent */
+  bool *used;         /* one for each tensor of the file */
   int64_t batch;
   const char *batch_from; /* the tensor that said so */
 } Reading;
@@ -70,7 +71,7 @@ static simba_status read_bindings(Reading *reading, const TensorFile *file, cons
                                   const char *prefix, const float **out_data, simba_error *error) {
   for (uint32_t k = 0; k < count; k++) {
     const char *name = bindings[k].name;
-    bool cotangent = prefix[0] == 'i' && has_prefix(name, "lw.");
+    bool cotangent = bindings == reading->program->input && !graph_find_leaf(reading->model, OP_INPUT, name);
     const Tensor *tensor = find_prefixed(reading, file, cotangent ? "" : prefix, name);
     if (!tensor) return missing_tensor(reading, file, cotangent ? "" : prefix, name, error);
     simba_status status = match_shape(reading, file, tensor, &bindings[k], error);
@@ -83,9 +84,9 @@ static simba_status read_bindings(Reading *reading, const TensorFile *file, cons
   return SIMBA_OK;
 }
 
-simba_status tensor_run_inputs(Compiler *compiler, const Program *program, const TensorFile *in, const float **out_data,
-                               int64_t *out_batch, simba_error *error) {
-  Reading reading = {.compiler = compiler, .in = in, .program = program};
+simba_status tensor_run_inputs(Compiler *compiler, const Program *program, const Graph *model, const TensorFile *in,
+                               const float **out_data, int64_t *out_batch, simba_error *error) {
+  Reading reading = {.compiler = compiler, .in = in, .program = program, .model = model};
   reading.used = ARENA_ARRAY(compiler->arena, bool, in->count + 1);
   simba_status status = read_bindings(&reading, in, program->input, program->input_count, "in.", out_data, error);
   *out_batch = reading.batch;
@@ -228,7 +229,7 @@ simba_status tensor_run(Compiler *compiler, const TensorFile *in, const TensorRu
   if (status != SIMBA_OK) return status;
   Execution *execution = NULL;
   TensorRun *run = ARENA_NEW(compiler->arena, TensorRun);
-  Reading reading = {.compiler = compiler, .in = in, .program = program};
+  Reading reading = {.compiler = compiler, .in = in, .program = program, .model = model->graph};
   reading.used = ARENA_ARRAY(compiler->arena, bool, in->count + 1);
   status = execution_create(step, pool, &execution, error);
   if (status == SIMBA_OK) status = run_step(&reading, execution, options, run, error);

@@ -31,10 +31,10 @@ typedef struct TensorRun {
   uint32_t of_gradients_count;
 } TensorRun;
 
-/* A program's inputs from in.<name>, in the program's order, in the compiler's arena, and the batch that they have (0:
- * none depends on it). */
-simba_status tensor_run_inputs(Compiler *compiler, const Program *program, const TensorFile *in, const float **out_data,
-                               int64_t *out_batch, simba_error *error);
+/* A program's inputs from in.<name> (cotangents, which `model` does not have, from their own names), in the program's
+ * order, in the compiler's arena, and the batch that they have (0: none depends on it). */
+simba_status tensor_run_inputs(Compiler *compiler, const Program *program, const Graph *model, const TensorFile *in,
+                               const float **out_data, int64_t *out_batch, simba_error *error);
 /* Compiles what the file asks for and runs it once. The result lives as long as the compiler. */
 simba_status tensor_run(Compiler *compiler, const TensorFile *in, const TensorRunOptions *options, TensorRun **out_run,
                         simba_error *error);

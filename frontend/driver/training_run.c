@@ -393,15 +393,13 @@ static simba_status draw_curves(Run *run, simba_error *error) {
   simba_status status = metrics_read(run->metrics_path, add_point, &curves, error);
   if (status == SIMBA_OK && curves.failed) status = error_set_memory(error, "the loss curve");
   if (status == SIMBA_OK) {
-    char title[160], message[CHART_MESSAGE];
+    char title[160];
     snprintf(title, sizeof title, "%s on %s", run->forecast->model->model->name, run->forecast->series->path);
     ChartLine lines[] = {{"training", curves.x[0], curves.y[0], curves.count[0], 0, false},
                          {"validation", curves.x[1], curves.y[1], curves.count[1], 1, false}};
     int64_t best = run->progress.best_epoch;
     Chart chart = {title, "epoch", "loss", lines, 2, best >= 0 ? (double)(best + 1) : (double)NAN, "best"};
-    if (!chart_write(&chart, 1, 1, 900, 420, run->picture_path, message)) {
-      status = error_set(error, SIMBA_IO_ERROR, "%s", message);
-    }
+    status = chart_write(&chart, 1, 1, 900, 420, run->picture_path, error);
   }
   for (int k = 0; k < 2; k++) {
     free(curves.x[k]);

@@ -40,6 +40,15 @@ if grep -q "update of parameters" out; then fail "gradients update nothing"; fi
 expect 0 "$SIMBAC" bench block.ir --seconds 0
 says "m: inference, batch 1,"
 
+# What outputs are weighed with for gradients has a name that an input may have.
+output=$(sed -n 's/.*output value "\([^"]*\)".*/\1/p' block.ir)
+sed "s/\"x\"/\"lw.$output\"/" block.ir >taken.ir
+expect 0 "$SIMBAC" bench taken.ir --seconds 0
+expect 1 "$SIMBAC" bench taken.ir --seconds 0 --entry gradients
+says "the input 'lw.$output' of 'm' has the name of the weights of output '$output'"
+sed 's/"x"/"lw.other"/' block.ir >other.ir
+expect 0 "$SIMBAC" bench other.ir --seconds 0 --entry gradients
+
 expect 0 "$SIMBAC" bench m.simba --seconds 0 --entry train --json
 for key in model entry batch threads steps disturbed machine step_seconds update_seconds memory kernels flops bytes; do
   grep -q "\"$key\":" out || fail "no $key in $(cat out)"

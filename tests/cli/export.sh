@@ -115,5 +115,14 @@ for name in a,b.so @c.so =d.so -e.so -f.a @g.a; do
 done
 readelf -d a,b.so >out 2>err
 says "soname: [a,b.so]"
+# Ended while the linker runs: it is waited for, and nothing is left.
+printf '#!/bin/sh\ntouch linking\nsleep 1\nexec cc "$@"\n' >slow-cc && chmod +x slow-cc
+CC=./slow-cc "$SIMBAC" compile "$model" "${settings[@]}" -o libended.so >out 2>err &
+child=$!
+while [ ! -e linking ]; do sleep 0.05; done
+kill -TERM $child
+code=0
+wait $child || code=$?
+[ "$code" = 143 ] || fail "ended with $code: $(cat err)"
 left=$(find . -name '*.part*' -o -name '*.tmp' -o -name 'full.*')
 [ -z "$left" ] || fail "left behind: $left"

@@ -64,6 +64,9 @@ same whole/weights.safetensors killed/weights.safetensors
 expect 0 "$SIMBAC" eval "$model" "${small[@]}" --data series.csv --weights whole/weights.safetensors --picture forecast.png
 says mse
 [ -s forecast.png ] || fail "no picture"
+ln -s /dev/null nowhere.png
+expect 0 "$SIMBAC" eval "$model" "${small[@]}" --data series.csv --weights whole/weights.safetensors --picture nowhere.png
+[ -L nowhere.png ] || fail "a picture took the place of a link"
 expect 2 "$SIMBAC" eval "$model" "${small[@]}" --data series.csv --weights whole/weights.safetensors --picture forecast.gif
 expect 0 "$SIMBAC" eval "$model" "${small[@]}" --data series.csv --weights whole/weights.safetensors --json
 grep -q '"split":"test"' out || fail "no JSON: $(cat out)"

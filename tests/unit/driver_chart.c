@@ -13,10 +13,11 @@ static char *draw(const char *title, double low, double high) {
   const double x[] = {0, 1}, y[] = {low, high};
   ChartLine line = {.label = title, .x = x, .y = y, .count = 2};
   Chart chart = {.title = title, .x_label = title, .line = &line, .line_count = 1, .mark_x = (double)NAN};
-  char folder[] = "driver_chart_XXXXXX", path[64], message[CHART_MESSAGE] = "";
+  char folder[] = "driver_chart_XXXXXX", path[64];
+  simba_error error = {0};
   ck_assert_ptr_nonnull(mkdtemp(folder));
   snprintf(path, sizeof path, "%s/chart.svg", folder);
-  ck_assert_msg(chart_write(&chart, 1, 1, 400, 300, path, message), "%s", message);
+  ck_assert_msg(chart_write(&chart, 1, 1, 400, 300, path, &error) == SIMBA_OK, "%s", error.message);
   FILE *file = fopen(path, "rb");
   char *text = calloc(1 << 20, 1);
   ck_assert(file && text && fread(text, 1, (1 << 20) - 1, file) > 0);
