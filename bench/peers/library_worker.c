@@ -117,7 +117,7 @@ static bool open_fft(const WorkloadRequest *request, Workload *workload, simba_e
   return true;
 }
 
-/* ---- EinFFT: transform, product, bias and ReLU, product, bias and softshrink, inverse: a pass over memory each ---- */
+/* ---- EinFFT: transform, product, bias and ReLU, product, bias and softshrink, inverse, in passes ---- */
 
 static void split_waves(const Workload *workload, int64_t from, int64_t to) {
   for (int64_t i = from; i < to; i++) {

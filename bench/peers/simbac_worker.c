@@ -99,16 +99,21 @@ static simba_status create_step(const char *entry, Workload *workload, simba_err
   return status;
 }
 
-static bool bind_memory(const WorkloadRequest *request, Workload *workload, simba_error *error) {
+static bool bind_inputs(const WorkloadRequest *request, Workload *workload, simba_error *error) {
+  Execution *execution = workload->execution;
+  simba_status status = tensor_run_inputs(workload->model->compiler, execution->step->program, request->inputs,
+                                          execution->input, &workload->batch, error);
+  if (!workload->batch) workload->batch = 1;
+  return status == SIMBA_OK;
+}
+
+/* Those of a trainer are bound already. */
+static bool bind_outputs(Workload *workload, simba_error *error) {
   Execution *execution = workload->execution;
   const Program *program = execution->step->program;
-  Compiler *compiler = workload->model->compiler;
-  if (tensor_run_inputs(compiler, program, request->inputs, execution->input, &workload->batch, error)) return false;
-  if (!workload->batch) workload->batch = 1;
   for (uint32_t k = 0; k < program->output_count && !workload->trainer; k++) {
     int64_t count = binding_count(&program->output[k], workload->batch);
-    execution->output[k] = ARENA_ARRAY(compiler->arena, float, count + 16);
-    memset(execution->output[k], 0, (size_t)count * sizeof(float));
+    execution->output[k] = ARENA_ARRAY(workload->arena, float, count + 16);
   }
   return !execution_reserve(execution, workload->batch, error) && !execution_prepare(execution, error);
 }
@@ -173,6 +178,7 @@ static bool write_results(const Workload *workload, const float *parameters, con
 static bool run_first(Workload *workload, simba_error *error) {
   long before = worker_memory("VmRSS:");
   worker_forget_peak();
+  if (!bind_outputs(workload, error)) return false;
   for (int k = 0; k < (workload->trainer ? LOSSES : 1); k++) {
     if (!workload_run(workload, error)) return false;
     if (workload->trainer) workload->losses[k] = workload->trainer->scalars[0];
@@ -187,7 +193,7 @@ static bool open_workload(const WorkloadRequest *request, Workload *workload, si
   const WeightBlock *block = &workload->model->parameters;
   float *parameters = ARENA_ARRAY(workload->arena, float, block->size + 1);
   memcpy(parameters, block->values, (size_t)block->size * sizeof(float));
-  return bind_memory(request, workload, error) && run_first(workload, error) &&
+  return bind_inputs(request, workload, error) && run_first(workload, error) &&
          write_results(workload, parameters, request->outputs, error);
 }
 
