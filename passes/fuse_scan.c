@@ -19,6 +19,7 @@
 #include "lower_internal.h"
 #include "pipeline.h"
 #include "recluster.h"
+#include "scan_explain.h"
 #include "scan_layout.h"
 
 #include <string.h>
@@ -304,23 +305,9 @@ static const Graph *fuse_one(const Graph *graph, NodeId scan, PassContext *conte
     if (find_members(&fusion, extent)) made = make_cluster(&fusion, context->arena, out_map, &reason);
     if (made == NULL) pass_explain(context, "scan %%%u does not fuse %s: %s", scan, extent_name[extent], reason);
   }
+  if (made == NULL) pass_explain(context, "scan %%%u stays alone: it loads and stores its whole index space", scan);
   arena_destroy(scratch);
   return made;
-}
-
-/* Scans whose clusters store a tensor of the full space for somebody who does not compute it himself. */
-static void explain_stored(const Graph *graph, PassContext *context) {
-  Arena *scratch = arena_create();
-  Clusters *clusters = clusters_create(graph, scratch);
-  clusters_settle(clusters);
-  for (NodeId id = 1; id <= graph->node_count; id++) {
-    uint32_t cluster = graph->node[id].cluster;
-    if (cluster == 0 || !clusters->stored[id]) continue;
-    NodeId scan = graph->cluster[cluster].anchor;
-    if (!shape_equal(graph_shape(graph, id), graph_shape(graph, scan))) continue;
-    pass_explain(context, "the cluster of scan %%%u stores %%%u of its full space: it is read outside", scan, id);
-  }
-  arena_destroy(scratch);
 }
 
 Graph *pass_fuse_scan(const Graph *graph, PassContext *context) {
@@ -340,6 +327,6 @@ Graph *pass_fuse_scan(const Graph *graph, PassContext *context) {
     fused = made;
     id = 0;
   }
-  explain_stored(fused, context);
+  if (context->explain) scan_explain(fused, context);
   return scan_layout(fused, context->arena);
 }

@@ -1,6 +1,7 @@
 /* Text pairs for passes: tests/golden/passes/<pass>/<name>.ir is read, the pass runs, and the printed result is
  * compared with <name>.expected.ir beside it, which SIMBA_UPDATE=1 rewrites. Outputs that both have must compute the
- * same. A pass joins by having a folder of its name. Every rule of simplify has a pair of its name. */
+ * same. A pass joins by having a folder of its name. Every rule of simplify has a pair of its name. Where there is a
+ * <name>.explain as well, it is what the pass says with --explain. */
 #include "passes/simplify.h"
 #include "tests/random_graph.h"
 #include "tests/suite_run.h"
@@ -17,7 +18,7 @@ enum { PAIR_LIMIT = 512, PATH_LIMIT = 512 };
 static const char *const FOLDER = TESTS_FOLDER "/golden/passes";
 
 typedef struct Pair {
-  char input[PATH_LIMIT], expected[PATH_LIMIT];
+  char input[PATH_LIMIT], expected[PATH_LIMIT], explained[PATH_LIMIT];
   const PassInfo *pass;
 } Pair;
 
@@ -41,6 +42,7 @@ static void find_pairs_of(const PassInfo *pass) {
     int stem = (int)(strlen(entry->d_name) - strlen(".ir"));
     int length = snprintf(pair->input, sizeof pair->input, "%.300s/%.100s", folder, entry->d_name);
     snprintf(pair->expected, sizeof pair->expected, "%.300s/%.*s.expected.ir", folder, stem, entry->d_name);
+    length += snprintf(pair->explained, sizeof pair->explained, "%.300s/%.*s.explain", folder, stem, entry->d_name);
     if (length < 0) abort();
     pair->pass = pass;
   }
@@ -97,14 +99,29 @@ static void write_text(const char *path, const char *text) {
   ck_assert_int_eq(fclose(file), 0);
 }
 
+static void check_explained(const Pair *pair, const char *said, Arena *arena) {
+  const char *expected = read_text(arena, pair->explained);
+  if (expected != NULL && getenv("SIMBA_UPDATE")) {
+    write_text(pair->explained, said);
+    expected = said;
+  }
+  ck_assert_msg(expected == NULL || !strcmp(said, expected), "%s: expected\n%s\nbut the pass says\n%s", pair->explained,
+                expected, said);
+}
+
 /* Pairs show passes as they run last: derivatives, where they are wanted, are of all parameters and inputs. */
 START_TEST(pair_is_as_expected) {
   const Pair *pair = &pairs[_i];
   Arena *arena = arena_create();
   Graph *graph = read_graph(arena, pair->input);
   const DifferentiateSpec spec = {.parameters = true, .inputs = true};
-  PassContext context = {
-      .arena = arena, .differentiate = &spec, .differentiated = true, .pass = pair->pass->name, .memory_budget = 1};
+  Text explain = text_begin(arena);
+  PassContext context = {.arena = arena,
+                         .differentiate = &spec,
+                         .differentiated = true,
+                         .pass = pair->pass->name,
+                         .explain = &explain,
+                         .memory_budget = 1};
   Graph *after = pair->pass->run(graph, &context);
   const char *message = NULL;
   ck_assert_msg(graph_verify(after, arena, &message), "%s: %s", pair->input, message);
@@ -116,6 +133,7 @@ START_TEST(pair_is_as_expected) {
   ck_assert_msg(expected != NULL, "%s is missing; SIMBA_UPDATE=1 writes it", pair->expected);
   ck_assert_msg(strcmp(printed.data, expected) == 0, "%s: expected\n%s\nbut the pass made\n%s", pair->input, expected,
                 printed.data);
+  check_explained(pair, explain.data, arena);
   arena_destroy(arena);
 }
 END_TEST
