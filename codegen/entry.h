@@ -1,5 +1,6 @@
 /* The two entry points of a program: straight-line code that computes the addresses of buffers, fills argument arrays
- * and launches kernels, on the caller's executor or directly. */
+ * and launches kernels, on the caller's executor or directly. A group of launches (program.h) is a function of its own
+ * whose items are images. */
 #ifndef SIMBAC_CODEGEN_ENTRY_H
 #define SIMBAC_CODEGEN_ENTRY_H
 
@@ -21,6 +22,9 @@ enum {
   CALL_SCRATCH,
   CALL_EXECUTOR
 };
+
+/* Fields of simba_executor by number. */
+enum { EXECUTOR_WORKERS, EXECUTOR_STEPWISE, EXECUTOR_RUN };
 
 /* Bytes of scratch that a worker needs for any kernel of the program; a multiple of 64. */
 size_t entry_scratch_bytes(const Program *program, const Target *target, int lanes);

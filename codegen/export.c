@@ -18,7 +18,6 @@ typedef struct Export {
 } Export;
 
 enum { WEIGHTS_PARAMETER, WEIGHTS_STATE, WEIGHTS_PREPARED };
-enum { EXECUTOR_WORKERS, EXECUTOR_RESERVED };
 
 /* --- data ------------------------------------------------------------------------------------------------------ */
 
@@ -226,7 +225,7 @@ static void refuse_executor(Export *x, LLVMValueRef executor) {
   LLVMValueRef none = LLVMBuildIsNull(x->e.builder, executor, "");
   LLVMValueRef read = LLVMBuildSelect(x->e.builder, none, sound, executor, "");
   LLVMValueRef workers = load_field(x, type, read, EXECUTOR_WORKERS);
-  LLVMValueRef reserved = load_field(x, type, read, EXECUTOR_RESERVED);
+  LLVMValueRef reserved = load_field(x, type, read, EXECUTOR_STEPWISE);
   LLVMValueRef few = LLVMBuildICmp(x->e.builder, LLVMIntSLT, workers, emit_i32(&x->e, 1), "");
   LLVMValueRef strange = LLVMBuildICmp(x->e.builder, LLVMIntNE, reserved, emit_i32(&x->e, 0), "");
   emit_refusal(x, either(x, few, strange), emit_i32(&x->e, EXPORT_EXECUTOR));

@@ -30,6 +30,7 @@ Graph *graph_create(Arena *arena, const char *name) {
 Graph *graph_create_like(Arena *arena, const Graph *graph) {
   Graph *created = graph_create(arena, graph->name);
   for (int32_t k = 0; k < graph->symbol_count; k++) graph_symbol(created, graph->symbol[k]);
+  created->batch_fused = graph->batch_fused;
   created->span = graph->span;
   return created;
 }

@@ -73,12 +73,13 @@ typedef struct Graph {
   uint32_t cluster_count; /* cluster numbers are 1 .. cluster_count */
   Cluster *cluster;       /* indexed by number; cluster[0] is unused */
   size_t cluster_capacity;
+  bool batch_fused;       /* launches that share the batch run image by image (pass batch-fusion) */
   Span span;              /* given to nodes built from now on */
   struct GraphHash *hash; /* equal nodes are built once */
 } Graph;
 
 Graph *graph_create(Arena *arena, const char *name);
-/* Same name, symbols and span, no nodes. */
+/* Same name, symbols, span and annotation of the whole, no nodes. */
 Graph *graph_create_like(Arena *arena, const Graph *graph);
 /* The symbol's number; declares it at first use. */
 int32_t graph_symbol(Graph *graph, const char *name);

@@ -79,6 +79,7 @@ void graph_print(const Graph *graph, Text *out) {
   text_puts(out, " {\n");
   for (int32_t k = 0; k < graph->symbol_count; k++) text_print(out, "%s%s", k ? ", " : "  symbols ", graph->symbol[k]);
   if (graph->symbol_count) text_puts(out, "\n");
+  if (graph->batch_fused) text_puts(out, "  batch fused\n");
   for (NodeId id = 1; id <= graph->node_count; id++) print_node(graph, id, out);
   for (uint32_t number = 1; number <= graph->cluster_count; number++) {
     const Cluster *cluster = &graph->cluster[number];

@@ -8,8 +8,17 @@ int64_t linear_value(const Linear *linear, const int64_t *symbols) {
   return value;
 }
 
+const LaunchGroup *program_group(const Program *program, uint32_t launch) {
+  for (uint32_t g = 0; g < program->group_count; g++) {
+    const LaunchGroup *group = &program->group[g];
+    if (launch >= group->first && launch - group->first < group->count) return group;
+  }
+  return NULL;
+}
+
 Linear program_offset(const Program *program, BufferId id) {
   const Buffer *buffer = &program->buffer[id];
+  if (buffer->kind == BUFFER_LOCAL) return (Linear){.constant = buffer->offset.factor};
   const Linear *bytes = buffer->kind == BUFFER_ARENA ? &program->arena_bytes : &program->prepared_bytes;
   Linear offset = {0};
   int32_t region = buffer->offset.symbol; /* regions before it: the constant one, then those of smaller symbols */
@@ -51,29 +60,41 @@ static void print_buffer(const Program *program, BufferId id, Text *out) {
   static const char *const kind_name[] = {
       [BUFFER_INPUT] = "input", [BUFFER_OUTPUT] = "output",     [BUFFER_PARAMETER] = "parameter",
       [BUFFER_STATE] = "state", [BUFFER_CONSTANT] = "constant", [BUFFER_PREPARED] = "prepared",
-      [BUFFER_ARENA] = "arena"};
+      [BUFFER_ARENA] = "arena", [BUFFER_LOCAL] = "local"};
   const Buffer *buffer = &program->buffer[id];
   const char *const *names = program->graph->symbol;
   text_print(out, "b%u: %s %s [", id, kind_name[buffer->kind], binding_name(program, buffer));
   text_dim(out, buffer->count, names);
   text_puts(out, "]");
-  if (buffer->kind == BUFFER_ARENA || buffer->kind == BUFFER_PREPARED) {
+  bool alive = buffer->kind == BUFFER_ARENA || buffer->kind == BUFFER_LOCAL;
+  if (alive || buffer->kind == BUFFER_PREPARED) {
     Linear offset = program_offset(program, id);
     text_puts(out, " at ");
     print_linear(out, &offset, names);
   }
-  if (buffer->kind == BUFFER_ARENA) text_print(out, " alive %u..%u", buffer->first, buffer->last);
+  if (alive) text_print(out, " alive %u..%u", buffer->first, buffer->last);
   if (buffer->node != NODE_NONE) text_print(out, " holds %%%u", buffer->node);
   text_puts(out, "\n");
 }
 
-static void print_launches(const Launch *launches, uint32_t count, const Program *program, Text *out) {
-  for (uint32_t k = 0; k < count; k++) {
-    const Launch *launch = &launches[k];
-    text_print(out, "  %u: k%u(", k, launch->kernel);
-    uint32_t arguments = program->kernel[launch->kernel]->argument_count;
-    for (uint32_t a = 0; a < arguments; a++) text_print(out, "%sb%u", a > 0 ? ", " : "", launch->argument[a]);
-    text_print(out, ") for %%%u %s\n", launch->node, op_info(graph_op(program->graph, launch->node))->name);
+static void print_launch(const Launch *launch, uint32_t number, const Program *program, Text *out) {
+  text_print(out, "%s%u: k%u(", launch->advance ? "    " : "  ", number, launch->kernel);
+  for (uint32_t a = 0; a < program->kernel[launch->kernel]->argument_count; a++) {
+    text_print(out, "%sb%u", a > 0 ? ", " : "", launch->argument[a]);
+    if (launch->advance && launch->advance[a] != 0) text_print(out, " + %lld i", (long long)launch->advance[a]);
+  }
+  text_print(out, ") for %%%u %s\n", launch->node, op_info(graph_op(program->graph, launch->node))->name);
+}
+
+static void print_run(const Program *program, Text *out) {
+  uint32_t group = 0;
+  for (uint32_t k = 0; k < program->launch_count; k++) {
+    const LaunchGroup *next = group < program->group_count ? &program->group[group] : NULL;
+    if (next && next->first == k) {
+      text_print(out, "  for each image i, %lld bytes of scratch\n", (long long)next->local_bytes);
+      group++;
+    }
+    print_launch(&program->launch[k], k, program, out);
   }
 }
 
@@ -86,9 +107,9 @@ void program_print(const Program *program, Text *out) {
   text_puts(out, " bytes\n");
   for (BufferId b = 0; b < program->buffer_count; b++) print_buffer(program, b, out);
   text_puts(out, "prepare\n");
-  print_launches(program->prepare, program->prepare_count, program, out);
+  for (uint32_t k = 0; k < program->prepare_count; k++) print_launch(&program->prepare[k], k, program, out);
   text_puts(out, "run\n");
-  print_launches(program->launch, program->launch_count, program, out);
+  print_run(program, out);
   for (uint32_t k = 0; k < program->kernel_count; k++) {
     text_print(out, "kernel k%u: ", k);
     kernel_print(program->kernel[k], names, out);

@@ -14,7 +14,8 @@ typedef enum BufferKind {
   BUFFER_STATE,     /* index: in Program.state; read only, its new value is an output */
   BUFFER_CONSTANT,  /* data: known when compiling */
   BUFFER_PREPARED,  /* offset in the prepared block, lives as long as the weights */
-  BUFFER_ARENA      /* offset in the arena, lives from its first to its last launch */
+  BUFFER_ARENA,     /* offset in the arena, lives from its first to its last launch */
+  BUFFER_LOCAL      /* offset in a worker's scratch: one image's values, within a group of launches */
 } BufferKind;
 
 typedef uint32_t BufferId; /* from 0 */
@@ -24,16 +25,25 @@ typedef struct Buffer {
   uint32_t index;
   Dim count;            /* elements */
   const float *data;    /* constant: count.factor elements */
-  Dim offset;           /* prepared, arena: bytes within the region of its symbol; a multiple of 64 */
-  uint32_t first, last; /* arena: launches between which it is alive */
+  Dim offset;           /* prepared, arena, local: bytes within the region of its symbol; a multiple of 64 */
+  uint32_t first, last; /* arena, local: launches between which it is alive */
   NodeId node;          /* the graph node it holds, for people */
 } Buffer;
 
 typedef struct Launch {
   uint32_t kernel;
   BufferId *argument; /* kernel.argument_count of them */
+  int64_t *advance;   /* in a group, by argument: elements from image to image. NULL: not in a group */
   NodeId node;        /* what it computes, in Program.graph: names and places for people */
 } Launch;
+
+/* Launches first .. first + count - 1, whose kernels do the work of one image (passes/image_kernel.h): all of them run
+ * for an image, then all for the next one, each image on one worker. What only they need of an image, they leave in
+ * the worker's scratch: its first `local_bytes`, and the scratch of kernels behind them. */
+typedef struct LaunchGroup {
+  uint32_t first, count;
+  int64_t local_bytes; /* a multiple of 64 */
+} LaunchGroup;
 
 /* Name, shape and place in the caller's table of everything that is bound from outside. */
 typedef struct Binding {
@@ -53,6 +63,8 @@ typedef struct Program {
   Buffer *buffer;
   Launch *prepare;
   Launch *launch;
+  uint32_t group_count;
+  LaunchGroup *group; /* in order; launches that are in none run over the whole batch */
   uint32_t input_count, output_count, parameter_count, state_count;
   Binding *input, *output, *parameter, *state;
   Linear arena_bytes, prepared_bytes;
@@ -60,6 +72,8 @@ typedef struct Program {
 
 /* Byte offset of an arena or prepared buffer, with the regions laid out one behind the other. */
 Linear program_offset(const Program *program, BufferId buffer);
+/* The group that launch number `launch` belongs to; NULL: none. */
+const LaunchGroup *program_group(const Program *program, uint32_t launch);
 int64_t linear_value(const Linear *linear, const int64_t *symbols);
 void program_print(const Program *program, Text *out); /* dump --stage loops */
 

@@ -387,6 +387,14 @@ static bool read_symbols(Reader *reader) {
   return true;
 }
 
+/* batch fused */
+static bool read_batch(Reader *reader) {
+  advance(reader);
+  if (!expect_word(reader, "fused")) return false;
+  reader->graph->batch_fused = true;
+  return true;
+}
+
 /* cluster 2 = contract at %9 */
 static bool read_cluster(Reader *reader) {
   Span span = reader->token.span;
@@ -454,9 +462,10 @@ static bool read_output(Reader *reader) {
 static bool read_statement(Reader *reader) {
   if (reader->token.kind == IR_TOKEN_NODE) return read_node(reader);
   if (at_word(reader, "symbols")) return read_symbols(reader);
+  if (at_word(reader, "batch")) return read_batch(reader);
   if (at_word(reader, "cluster")) return read_cluster(reader);
   if (at_word(reader, "output")) return read_output(reader);
-  return expected(reader, "a node, symbols, cluster, output or '}'");
+  return expected(reader, "a node, symbols, batch, cluster, output or '}'");
 }
 
 static void check_membership(Reader *reader) {

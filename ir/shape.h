@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SHAPE_MAX_RANK = 8, SYMBOL_NONE = 0, SYMBOL_MAX = 4 };
+enum { SHAPE_MAX_RANK = 8, SYMBOL_NONE = 0, SYMBOL_BATCH = 1, SYMBOL_MAX = 4 };
 
 /* factor * symbol, or just factor where symbol is SYMBOL_NONE. Symbols are numbered from 1 in their graph. */
 typedef struct Dim {

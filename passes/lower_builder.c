@@ -1,4 +1,5 @@
 /* Kernels under construction: loops, expressions built once, argument slots; and the finishing touches. */
+#include "kernel_loops.h"
 #include "lower_internal.h"
 
 #include "ir/guard.h"
@@ -147,99 +148,6 @@ bool builder_store(Builder *builder, ValueId value, const Shape *shape, const Pl
   return true;
 }
 
-/* New loop n is what old loop from[n] was; loops that are not listed go. */
-typedef struct LoopMap {
-  uint32_t count;
-  uint32_t from[KERNEL_MAX_AXES];
-} LoopMap;
-
-static AxisMask map_mask(const LoopMap *map, AxisMask mask) {
-  AxisMask mapped = 0;
-  for (uint32_t k = 0; k < map->count; k++) mapped |= (mask >> map->from[k] & 1) << k;
-  return mapped;
-}
-
-static void map_guard(const LoopMap *map, IndexGuard *guard) {
-  IndexGuard mapped = {.constant = guard->constant, .extent = guard->extent};
-  for (uint32_t k = 0; k < map->count; k++) mapped.coefficient[k] = guard->coefficient[map->from[k]];
-  *guard = mapped;
-}
-
-static void map_access(const LoopMap *map, Access *access) {
-  Access mapped = {.slot = access->slot, .offset = access->offset, .guard_count = access->guard_count};
-  for (uint32_t k = 0; k < map->count; k++) mapped.stride[k] = access->stride[map->from[k]];
-  for (uint32_t g = 0; g < access->guard_count; g++) {
-    mapped.guard[g] = access->guard[g];
-    map_guard(map, &mapped.guard[g]);
-  }
-  *access = mapped;
-}
-
-static void map_kernel(const LoopMap *map, Kernel *kernel) {
-  LoopAxis axis[KERNEL_MAX_AXES] = {0};
-  for (uint32_t k = 0; k < map->count; k++) axis[k] = kernel->axis[map->from[k]];
-  memcpy(kernel->axis, axis, sizeof axis);
-  kernel->axis_count = map->count;
-  for (uint32_t e = 0; e < kernel->expr_count; e++) {
-    kernel->expr[e].axes = map_mask(map, kernel->expr[e].axes);
-    map_access(map, &kernel->expr[e].access);
-    map_guard(map, &kernel->expr[e].index);
-  }
-  for (uint32_t r = 0; r < kernel->reduction_count; r++) {
-    kernel->reduction[r].over = map_mask(map, kernel->reduction[r].over);
-  }
-  for (uint32_t s = 0; s < kernel->store_count; s++) map_access(map, &kernel->store[s].access);
-}
-
-/* May loops k and k + 1 be one? Then every address and index moves along k by extent(k + 1) times its step along k + 1.
- */
-static bool dim_merges(Dim outer, Dim inner, Dim extent) {
-  Dim product;
-  return dim_multiply(inner, extent, &product) && dim_equal(outer, product.factor == 0 ? dim_constant(0) : product);
-}
-
-static bool guard_merges(const IndexGuard *guard, uint32_t k, Dim extent) {
-  if (guard->coefficient[k] == 0 && guard->coefficient[k + 1] == 0) return true;
-  return dim_is_constant(extent) && guard->coefficient[k] == guard->coefficient[k + 1] * extent.factor;
-}
-
-static bool access_merges(const Access *access, uint32_t k, Dim extent) {
-  if (!dim_merges(access->stride[k], access->stride[k + 1], extent)) return false;
-  for (uint32_t g = 0; g < access->guard_count; g++) {
-    if (!guard_merges(&access->guard[g], k, extent)) return false;
-  }
-  return true;
-}
-
-static bool loops_merge(const Kernel *kernel, uint32_t k) {
-  AxisRole role = kernel->axis[k].role;
-  Dim extent = kernel->axis[k + 1].extent, product;
-  if (role != kernel->axis[k + 1].role || (role != AXIS_PARALLEL && role != AXIS_REDUCED)) return false;
-  if (!dim_multiply(kernel->axis[k].extent, extent, &product)) return false;
-  for (uint32_t e = 0; e < kernel->expr_count; e++) {
-    const Expr *expr = &kernel->expr[e];
-    if (!access_merges(&expr->access, k, extent) || !guard_merges(&expr->index, k, extent)) return false;
-    if ((expr->axes >> k & 1) != (expr->axes >> (k + 1) & 1)) return false;
-  }
-  for (uint32_t s = 0; s < kernel->store_count; s++) {
-    if (!access_merges(&kernel->store[s].access, k, extent)) return false;
-  }
-  return true;
-}
-
-static void merge_loops(Kernel *kernel) {
-  for (uint32_t k = kernel->axis_count; k-- > 1;) {
-    if (!loops_merge(kernel, k - 1)) continue;
-    bool multiplied = dim_multiply(kernel->axis[k - 1].extent, kernel->axis[k].extent, &kernel->axis[k].extent);
-    ASSERT(multiplied);
-    LoopMap map = {0};
-    for (uint32_t old = 0; old < kernel->axis_count; old++) {
-      if (old != k - 1) map.from[map.count++] = old;
-    }
-    map_kernel(&map, kernel);
-  }
-}
-
 /* Where a loop stands: by role, and the PARALLEL axes of a product by the factors that vary along them. */
 static int loop_rank(const Kernel *kernel, uint32_t k) {
   static const int by_role[] = {
@@ -257,7 +165,7 @@ static void order_loops(Kernel *kernel) {
       if (loop_rank(kernel, k) == rank) map.from[map.count++] = k;
     }
   }
-  map_kernel(&map, kernel);
+  kernel_map_loops(kernel, &map);
 }
 
 /* Read-only slots first, in order of first use. */
@@ -299,7 +207,7 @@ Kernel *builder_finish(Builder *builder, Arena *arena, ValueId **out_arguments) 
   kernel->table = builder->table;
   kernel->chunk = builder->chunk;
   order_loops(kernel);
-  merge_loops(kernel);
+  kernel_merge_loops(kernel);
   order_slots(builder, kernel, arena, out_arguments);
   return kernel;
 }

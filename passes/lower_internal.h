@@ -205,7 +205,7 @@ bool lower_scan_lane(Clusters *clusters, uint32_t cluster, Arena *scratch, int32
 Lowered *lowered_for_trials(const Clusters *clusters, Arena *arena);
 /* All clusters; adds to clusters->of what has to be stored, and says so to `explain`. */
 Lowered *lower_all(Clusters *clusters, Arena *arena, Text *explain);
-/* The program of what was lowered: buffer v - 1 is value v. `batch` as in LowerOptions. */
-Program *program_of(const Clusters *clusters, Lowered *lowered, Arena *arena, int64_t batch);
+/* The program of what was lowered: buffer v - 1 is value v. */
+Program *program_of(const Clusters *clusters, Lowered *lowered, Arena *arena, const LowerOptions *options);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { ALIGNMENT = 64, PAGE = 4096, SYMBOL_BATCH = 1 };
+enum { ALIGNMENT = 64, PAGE = 4096 };
 
 static int64_t align_up(int64_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
 

@@ -1,5 +1,6 @@
 /* The last steps: values become buffers, kernels that are equal become one, launches get an order and the arena a plan.
  */
+#include "batch_fusion.h"
 #include "lower_internal.h"
 #include "memory_plan.h"
 #include "pipeline.h"
@@ -17,6 +18,7 @@ typedef struct Build {
   Arena *arena, *scratch;
   BufferId *buffer_of; /* by value */
   bool *prepared;      /* by step: it depends on parameters alone */
+  Kernel **prepare_kernel, **launch_kernel; /* by launch, before equal ones become one */
 } Build;
 
 static void add_binding(Build *build, NodeId id, Binding **bindings, uint32_t *count, BufferKind kind) {
@@ -131,15 +133,26 @@ static void suppose_prepared(Build *build) {
   }
 }
 
-static uint32_t intern_kernel(Build *build, Kernel *kernel, uint64_t *hashes) {
+static void intern_kernels(Build *build, Launch *launches, Kernel **kernels, uint32_t count, uint64_t *hashes) {
   Program *program = build->program;
-  uint64_t hash = kernel_hash(kernel);
-  for (uint32_t k = 0; k < program->kernel_count; k++) {
-    if (hashes[k] == hash && kernel_equal(program->kernel[k], kernel)) return k;
+  for (uint32_t at = 0; at < count; at++) {
+    uint64_t hash = kernel_hash(kernels[at]);
+    uint32_t k = 0;
+    while (k < program->kernel_count && !(hashes[k] == hash && kernel_equal(program->kernel[k], kernels[at]))) k++;
+    launches[at].kernel = k;
+    if (k < program->kernel_count) continue;
+    hashes[k] = hash;
+    program->kernel[program->kernel_count++] = kernels[at];
   }
-  hashes[program->kernel_count] = hash;
-  program->kernel[program->kernel_count] = kernel;
-  return program->kernel_count++;
+}
+
+static void make_kernels(Build *build) {
+  Program *program = build->program;
+  uint32_t most = program->prepare_count + program->launch_count + 1;
+  uint64_t *hashes = ARENA_ARRAY(build->scratch, uint64_t, most);
+  program->kernel = ARENA_ARRAY(build->arena, Kernel *, most);
+  intern_kernels(build, program->prepare, build->prepare_kernel, program->prepare_count, hashes);
+  intern_kernels(build, program->launch, build->launch_kernel, program->launch_count, hashes);
 }
 
 /* By step: the last node that it computes, so that a producer ranks before its readers wherever the graph says so. */
@@ -163,34 +176,43 @@ static void make_launches(Build *build, int64_t extent) {
   ScheduleInput input = {lowered->step, lowered->step_count,         lowered->value, lowered->value_count,
                          resident,      graph_order(build, lowered), extent};
   uint32_t *order = schedule_steps(&input, build->scratch);
-  uint64_t *hashes = ARENA_ARRAY(build->scratch, uint64_t, lowered->step_count + 1);
-  program->kernel = ARENA_ARRAY(build->arena, Kernel *, lowered->step_count + 1);
+  build->prepare_kernel = ARENA_ARRAY(build->scratch, Kernel *, lowered->step_count + 1);
+  build->launch_kernel = ARENA_ARRAY(build->scratch, Kernel *, lowered->step_count + 1);
   program->prepare = ARENA_ARRAY(build->arena, Launch, lowered->step_count + 1);
   program->launch = ARENA_ARRAY(build->arena, Launch, lowered->step_count + 1);
   for (uint32_t at = 0; at < lowered->step_count; at++) {
     const Step *step = &lowered->step[order[at]];
-    Launch launch = {.kernel = intern_kernel(build, step->kernel, hashes), .node = step->node};
+    Launch launch = {.node = step->node};
     launch.argument = ARENA_ARRAY(build->arena, BufferId, step->kernel->argument_count + 1);
     for (uint32_t a = 0; a < step->kernel->argument_count; a++) {
       launch.argument[a] = build->buffer_of[step->argument[a]];
     }
     if (build->prepared[order[at]]) {
+      build->prepare_kernel[program->prepare_count] = step->kernel;
       program->prepare[program->prepare_count++] = launch;
     } else {
+      build->launch_kernel[program->launch_count] = step->kernel;
       program->launch[program->launch_count++] = launch;
     }
   }
 }
 
+/* A group's launches run for one image while others run for another, so what is not local lives from the beginning of
+ * the group to its end. */
 static void find_lifetimes(Build *build) {
   Program *program = build->program;
-  for (BufferId b = 0; b < program->buffer_count; b++) program->buffer[b].first = UINT32_MAX;
+  for (BufferId b = 0; b < program->buffer_count; b++) {
+    if (program->buffer[b].kind != BUFFER_LOCAL) program->buffer[b].first = UINT32_MAX;
+  }
   for (uint32_t at = 0; at < program->launch_count; at++) {
     const Launch *launch = &program->launch[at];
+    const LaunchGroup *group = program_group(program, at);
+    uint32_t first = group ? group->first : at, last = group ? group->first + group->count - 1 : at;
     for (uint32_t a = 0; a < program->kernel[launch->kernel]->argument_count; a++) {
       Buffer *buffer = &program->buffer[launch->argument[a]];
-      if (buffer->first == UINT32_MAX) buffer->first = at;
-      buffer->last = at;
+      if (buffer->kind == BUFFER_LOCAL) continue;
+      if (buffer->first == UINT32_MAX) buffer->first = first;
+      buffer->last = last;
     }
   }
 }
@@ -214,7 +236,7 @@ static Linear place_buffers(Build *build, BufferKind kind) {
   return bytes;
 }
 
-Program *program_of(const Clusters *clusters, Lowered *lowered, Arena *arena, int64_t batch) {
+Program *program_of(const Clusters *clusters, Lowered *lowered, Arena *arena, const LowerOptions *options) {
   Arena *scratch = arena_create();
   Program *program = ARENA_NEW(arena, Program);
   program->arena = arena;
@@ -230,7 +252,9 @@ Program *program_of(const Clusters *clusters, Lowered *lowered, Arena *arena, in
   bind_outputs(&build);
   suppose_prepared(&build);
   find_prepared(&build);
-  make_launches(&build, batch > 0 ? batch : PASS_TYPICAL_BATCH);
+  make_launches(&build, options->batch > 0 ? options->batch : PASS_TYPICAL_BATCH);
+  if (program->graph->batch_fused) batch_fusion(program, build.launch_kernel, scratch, options->explain);
+  make_kernels(&build);
   find_lifetimes(&build);
   program->arena_bytes = place_buffers(&build, BUFFER_ARENA);
   program->prepared_bytes = place_buffers(&build, BUFFER_PREPARED);
@@ -244,7 +268,7 @@ Program *program_build(const Graph *graph, Arena *arena, const LowerOptions *opt
   Arena *scratch = arena_create();
   Clusters *clusters = clusters_create(graph, scratch);
   Lowered *lowered = lower_all(clusters, arena, options->explain);
-  Program *program = program_of(clusters, lowered, arena, options->batch);
+  Program *program = program_of(clusters, lowered, arena, options);
   arena_destroy(scratch);
   return program;
 }

@@ -353,7 +353,7 @@ Graph *pass_rematerialise(const Graph *graph, PassContext *context) {
   int64_t batch = context->batch > 0 ? context->batch : PASS_TYPICAL_BATCH;
   Clusters *clusters = clusters_create(graph, scratch);
   Lowered *lowered = lower_all(clusters, scratch, NULL);
-  const Program *program = program_of(clusters, lowered, scratch, batch);
+  const Program *program = program_of(clusters, lowered, scratch, &(LowerOptions){.batch = batch});
   int64_t bytes = arena_bytes(program, batch);
   bool fits = bytes <= context->memory_budget;
   if (fits) pass_explain(context, "the arena fits its budget: %lld bytes", (long long)bytes);

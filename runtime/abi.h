@@ -19,9 +19,11 @@ typedef void simba_kernel(const struct simba_call *call, void *const *arguments,
 /* Whoever runs a kernel's items on several threads. Returns when all are done. */
 typedef struct simba_executor {
   int32_t workers;
-  int32_t reserved;
-  /* Worker w's scratch begins at scratch + w * scratch_bytes. `launch` numbers the kernel calls of an entry point from
-   * 0. */
+  /* Not 0: launches that could run image by image on one worker each are given one by one, to see what each does. The
+   * bits are the same. */
+  int32_t stepwise;
+  /* Worker w's scratch begins at scratch + w * scratch_bytes. `launch` numbers the launches of an entry point from 0; a
+   * group of them has the number of its first one. */
   void (*run)(struct simba_executor *self, simba_kernel *kernel, const struct simba_call *call, void *const *arguments,
               char *scratch, size_t scratch_bytes, int64_t items, int32_t launch);
 } simba_executor;

@@ -17,7 +17,7 @@ typedef struct ProgramRun {
   const Program *program;
   const int64_t *symbols;
   double **input, **parameter, **state, **output, **constant; /* constant: by buffer */
-  double *arena, *prepared;
+  double *arena, *prepared, *local;
 } ProgramRun;
 
 /* Data that depends on the leaf's name alone. */
@@ -59,19 +59,44 @@ static inline double *buffer_address(const ProgramRun *run, BufferId id) {
   Linear offset = program_offset(run->program, id);
   int64_t bytes = linear_value(&offset, run->symbols);
   ck_assert_int_eq(bytes % 64, 0);
+  if (buffer->kind == BUFFER_LOCAL) return run->local + bytes / 4;
   const Linear *total = buffer->kind == BUFFER_ARENA ? &run->program->arena_bytes : &run->program->prepared_bytes;
   ck_assert_int_le(bytes + 4 * dim_value(buffer->count, run->symbols), linear_value(total, run->symbols));
   return (buffer->kind == BUFFER_ARENA ? run->arena : run->prepared) + bytes / 4;
 }
 
-static inline void run_launches(const ProgramRun *run, const Launch *launches, uint32_t count, Arena *arena) {
-  for (uint32_t k = 0; k < count; k++) {
-    const Kernel *kernel = run->program->kernel[launches[k].kernel];
-    const char *message = kernel_verify(kernel, arena);
-    ck_assert_msg(message == NULL, "kernel of launch %u: %s", k, message);
-    double **arguments = ARENA_ARRAY(arena, double *, kernel->argument_count + 1);
-    for (uint32_t a = 0; a < kernel->argument_count; a++) arguments[a] = buffer_address(run, launches[k].argument[a]);
-    kernel_evaluate(kernel, run->symbols, PROGRAM_SEED, PROGRAM_STEP, arguments);
+/* `image`: which one, for launches of a group. */
+static inline void run_launch(const ProgramRun *run, const Launch *launch, int64_t image, Arena *arena) {
+  const Kernel *kernel = run->program->kernel[launch->kernel];
+  const char *message = kernel_verify(kernel, arena);
+  ck_assert_msg(message == NULL, "kernel k%u: %s", launch->kernel, message);
+  double **arguments = ARENA_ARRAY(arena, double *, kernel->argument_count + 1);
+  for (uint32_t a = 0; a < kernel->argument_count; a++) {
+    arguments[a] = buffer_address(run, launch->argument[a]);
+    if (launch->advance) arguments[a] += image * launch->advance[a];
+  }
+  kernel_evaluate(kernel, run->symbols, PROGRAM_SEED, PROGRAM_STEP, arguments);
+}
+
+/* Images in falling order, each with scratch that begins as NaN: they are independent. */
+static inline void run_group(ProgramRun *run, const LaunchGroup *group, Arena *arena) {
+  for (int64_t image = run->symbols[SYMBOL_BATCH - 1]; image-- > 0;) {
+    run->local = nan_block(&(Linear){.constant = group->local_bytes}, run->symbols, arena);
+    for (uint32_t k = 0; k < group->count; k++)
+      run_launch(run, &run->program->launch[group->first + k], image, arena);
+  }
+}
+
+static inline void run_launches(ProgramRun *run, Arena *arena) {
+  const Program *program = run->program;
+  for (uint32_t k = 0; k < program->prepare_count; k++) run_launch(run, &program->prepare[k], 0, arena);
+  for (uint32_t k = 0; k < program->launch_count;) {
+    const LaunchGroup *group = program_group(program, k);
+    if (group)
+      run_group(run, group, arena);
+    else
+      run_launch(run, &program->launch[k], 0, arena);
+    k += group ? group->count : 1;
   }
 }
 
@@ -96,8 +121,7 @@ static inline double **program_run(const Program *program, const int64_t *symbol
   }
   run.arena = nan_block(&program->arena_bytes, symbols, arena);
   run.prepared = nan_block(&program->prepared_bytes, symbols, arena);
-  run_launches(&run, program->prepare, program->prepare_count, arena);
-  run_launches(&run, program->launch, program->launch_count, arena);
+  run_launches(&run, arena);
   return run.output;
 }
 

@@ -5,12 +5,6 @@
 
 static const char *const ENTRY_TITLES[PROFILE_ENTRIES] = {"inference", "training step", "gradients"};
 
-static const char *family_name(const Profile *profile, const KernelProfile *kernel) {
-  static const char *const names[] = {
-      [LOWER_MAP] = "map", [LOWER_CONTRACT] = "contract", [LOWER_SCAN] = "scan", [LOWER_SPECTRAL] = "spectral"};
-  return names[profile->program->kernel[kernel->number]->family];
-}
-
 /* The same kernel of the other run; both have the same kernels. */
 static const KernelProfile *find_kernel(const Profile *profile, uint32_t number) {
   for (uint32_t k = 0; profile && k < profile->kernel_count; k++)
@@ -59,7 +53,7 @@ static void print_kernel(Text *out, const BenchReport *report, const KernelProfi
   print_times(out, &kernel->time, library ? &library->time : NULL);
   text_print(out, "%6u%9.1f%8.1f%6.0f %%  %-8s  %s\n", kernel->calls, kernel_flops(kernel) / kernel->time.least * 1e-9,
              kernel_bytes(kernel) / kernel->time.least * 1e-9, 100 * kernel_share(report, kernel),
-             family_name(report->own, kernel), kernel->label);
+             kernel->family, kernel->label);
 }
 
 static void print_machine(Text *out, const BenchReport *report) {
@@ -117,8 +111,9 @@ static void add_kernel(cJSON *to, const BenchReport *report, const KernelProfile
   cJSON *object = cJSON_CreateObject();
   cJSON_AddItemToArray(to, object);
   cJSON_AddNumberToObject(object, "kernel", kernel->number);
-  cJSON_AddStringToObject(object, "family", family_name(report->own, kernel));
+  cJSON_AddStringToObject(object, "family", kernel->family);
   cJSON_AddStringToObject(object, "computes", kernel->label);
+  cJSON_AddNumberToObject(object, "launches", kernel->launches);
   cJSON_AddNumberToObject(object, "calls", kernel->calls);
   add_timing(object, "seconds", &kernel->time);
   if (library) add_timing(object, "library_seconds", &library->time);

@@ -10,7 +10,9 @@ enum { LEAST_STEPS = 5, LEAST_SAMPLES = 3, MOST_STEPS = 1000, WARMING_STEPS = 2,
 
 /* A launch, or the update, in each step. */
 typedef struct Slot {
-  const Launch *launch; /* NULL: the update */
+  const Launch *launch;     /* NULL: the update */
+  const LaunchGroup *group; /* whose launches it stands for, NULL: none */
+  uint32_t owner;           /* the slot that its time counts for: a group's first launch for all of them */
   double seconds;       /* of the current step */
   bool disturbed;
   uint32_t count, disturbed_count;
@@ -47,6 +49,7 @@ static void record_launch(void *context, const simba_call *call, void *const *ar
   Recorder *recorder = context;
   uint32_t at = recorder->first + (uint32_t)launch;
   if (at >= recorder->slot_count) at = recorder->slot_count - 1; /* launches of the update have numbers of their own */
+  at = recorder->slot[at].owner;
   Slot *slot = &recorder->slot[at];
   int64_t preemptions = thread_pool_preemptions(recorder->model->pool);
   slot->seconds += 1e-9 * (double)nanoseconds;
@@ -229,10 +232,13 @@ static void create_slots(Recorder *recorder, Arena *arena) {
   for (uint32_t k = 0; k < recorder->slot_count; k++) {
     Slot *slot = &recorder->slot[k];
     create_samples(slot, arena);
-    if (k < recorder->prepare_slots)
-      slot->launch = &program->prepare[k];
-    else if (k + 1 < recorder->slot_count)
-      slot->launch = &program->launch[k - recorder->prepare_slots];
+    slot->owner = k;
+    if (k < recorder->prepare_slots) slot->launch = &program->prepare[k];
+    if (k < recorder->prepare_slots || k + 1 == recorder->slot_count) continue;
+    uint32_t number = k - recorder->prepare_slots;
+    slot->launch = &program->launch[number];
+    slot->group = program_group(program, number);
+    if (slot->group) slot->owner = recorder->prepare_slots + slot->group->first;
   }
   create_samples(&recorder->step, arena);
 }
@@ -250,25 +256,51 @@ static int compare_kernels(const void *a, const void *b) {
   return left->number < right->number ? -1 : 1;
 }
 
+static void add_cost(Cost *sum, Cost cost, double times) {
+  sum->adds += times * cost.adds;
+  sum->multiplies += times * cost.multiplies;
+  sum->transcendentals += times * cost.transcendentals;
+  sum->bytes_read += times * cost.bytes_read;
+  sum->bytes_written += times * cost.bytes_written;
+}
+
+/* A row for all launches of a kernel over the batch, and one for each group. */
+static void begin_row(const Recorder *recorder, const Program *program, const Slot *slot, KernelProfile *row,
+                      Arena *arena) {
+  int64_t symbols[SYMBOL_MAX] = {recorder->batch};
+  const LaunchGroup *group = slot->group;
+  const Launch *launch = slot->launch;
+  *row = (KernelProfile){.family = lowering_name(program->kernel[launch->kernel]->family), .launches = 1};
+  row->label = compiler_node_label(recorder->model->compiler, program->graph, launch->node);
+  if (!group) {
+    add_cost(&row->cost, kernel_cost(program->kernel[launch->kernel], symbols), 1);
+    return;
+  }
+  row->family = "group";
+  row->launches = group->count;
+  row->label = arena_format(arena, "%s, and %u more launches", row->label, group->count - 1);
+  for (uint32_t k = group->first; k < group->first + group->count; k++)
+    add_cost(&row->cost, kernel_cost(program->kernel[program->launch[k].kernel], symbols), (double)recorder->batch);
+}
+
 static void summarise_kernels(Recorder *recorder, Profile *profile, Arena *arena) {
   const Program *program = profile->program;
-  int64_t symbols[SYMBOL_MAX] = {recorder->batch};
-  KernelProfile *kernels = ARENA_ARRAY(arena, KernelProfile, program->kernel_count + 1);
+  uint32_t most = program->kernel_count + program->group_count;
+  KernelProfile *rows = ARENA_ARRAY(arena, KernelProfile, most + 1);
   for (uint32_t k = 0; k + 1 < recorder->slot_count; k++) {
-    const Launch *launch = recorder->slot[k].launch;
-    KernelProfile *kernel = &kernels[launch->kernel];
-    if (!kernel->calls) {
-      kernel->number = launch->kernel;
-      kernel->label = compiler_node_label(recorder->model->compiler, program->graph, launch->node);
-      kernel->cost = kernel_cost(program->kernel[launch->kernel], symbols);
-    }
-    add_time(&kernel->time, timing_of(&recorder->slot[k]), kernel->calls == 0);
-    kernel->calls++;
+    const Slot *slot = &recorder->slot[k];
+    if (slot->owner != k) continue;
+    uint32_t number = slot->group ? program->kernel_count + (uint32_t)(slot->group - program->group) : slot->launch->kernel;
+    KernelProfile *row = &rows[number];
+    if (row->calls == 0) begin_row(recorder, program, slot, row, arena);
+    row->number = number;
+    add_time(&row->time, timing_of(slot), row->calls == 0);
+    row->calls++;
   }
-  for (uint32_t k = 0; k < program->kernel_count; k++)
-    if (kernels[k].calls) kernels[profile->kernel_count++] = kernels[k];
-  qsort(kernels, profile->kernel_count, sizeof *kernels, compare_kernels);
-  profile->kernel = kernels;
+  for (uint32_t k = 0; k < most; k++)
+    if (rows[k].calls) rows[profile->kernel_count++] = rows[k];
+  qsort(rows, profile->kernel_count, sizeof *rows, compare_kernels);
+  profile->kernel = rows;
 }
 
 static Profile *summarise(Recorder *recorder) {

@@ -26,9 +26,11 @@ typedef struct Timing {
   uint32_t count; /* of undisturbed samples; 0: the times are of disturbed ones */
 } Timing;
 
-/* All launches of one kernel in a step. */
+/* All launches of one kernel in a step, or a group of launches that runs image by image (ir/program.h). */
 typedef struct KernelProfile {
-  uint32_t number; /* in the program */
+  uint32_t number;    /* of the kernel in the program; kernel_count + that of the group */
+  const char *family; /* "map", "contract", "scan", "spectral"; "group" */
+  uint32_t launches;  /* in the group, else 1 */
   uint32_t calls;
   const char *label; /* "%12 contract[B, 96, 256], computed at model.simba:7:3" of the first launch */
   Cost cost;         /* of one call */

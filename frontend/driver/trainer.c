@@ -296,6 +296,17 @@ static bool all_finite(const float *values, int64_t count) {
   return true;
 }
 
+/* What a launch wrote of a buffer. In a group that is one image: a span in each row of B images. */
+static bool written_finite(const Buffer *buffer, const float *values, int64_t advance, const int64_t *symbols) {
+  int64_t count = dim_value(buffer->count, symbols);
+  if (advance == 0) return all_finite(values, count);
+  int64_t row = advance * symbols[SYMBOL_BATCH - 1];
+  for (int64_t at = 0; at < count; at += row) {
+    if (!all_finite(values + at, advance)) return false;
+  }
+  return true;
+}
+
 static void search_launch(void *context, const simba_call *call, void *const *arguments, int32_t launch, int64_t items,
                           int64_t nanoseconds) {
   Search *search = context;
@@ -307,7 +318,7 @@ static void search_launch(void *context, const simba_call *call, void *const *ar
   const Kernel *kernel = program->kernel[at->kernel];
   for (uint32_t slot = kernel->read_count; slot < kernel->argument_count; slot++) {
     const Buffer *buffer = &program->buffer[at->argument[slot]];
-    if (all_finite(arguments[slot], dim_value(buffer->count, call->symbol))) continue;
+    if (written_finite(buffer, arguments[slot], at->advance ? at->advance[slot] : 0, call->symbol)) continue;
     search->found = true;
     const Compiler *compiler = search->trainer->model->compiler;
     NodeId node = buffer->node ? buffer->node : at->node;
@@ -341,8 +352,11 @@ simba_status trainer_find_bad_tensor(simba_trainer *trainer, int64_t batch, cons
   uint64_t step = (uint64_t)simba_trainer_steps(trainer);
   status = execution_prepare(trainer->train, error);
   if (status != SIMBA_OK) return status;
+  simba_executor *executor = thread_pool_executor(trainer->model->pool);
+  executor->stepwise = 1;
   thread_pool_set_hook(trainer->model->pool, search_launch, &search);
   status = execution_run(trainer->train, batch, trainer->seed, step, error);
   thread_pool_set_hook(trainer->model->pool, NULL, NULL);
+  executor->stepwise = 0;
   return status;
 }
