@@ -14,7 +14,7 @@ typedef struct Fusion {
   Kernel **kernel; /* by launch */
   Arena *scratch;
   Text *explain;
-  ImageSlice *slice;             /* by launch; advance NULL: it does not fall into images */
+  ImageSlice *slice;              /* by launch; advance NULL: it does not fall into images */
   uint32_t *first_use, *last_use; /* by buffer: launches */
   /* by buffer, of the run that began at launch `run` - 1: */
   uint32_t *written_in, *shared_in;
@@ -125,7 +125,8 @@ static int64_t place_locals(Fusion *f, const bool *local) {
   uint32_t count = 0;
   for (BufferId b = 0; b < program->buffer_count; b++) {
     if (!local[b]) continue;
-    lifetimes[count++] = (Lifetime){dim_constant(program->buffer[b].count.factor), f->first_use[b], f->last_use[b], {0}};
+    lifetimes[count++] =
+        (Lifetime){dim_constant(program->buffer[b].count.factor), f->first_use[b], f->last_use[b], {0}};
   }
   int64_t bytes = memory_plan(lifetimes, count, f->scratch).constant;
   count = 0;

@@ -62,7 +62,7 @@ static bool note_expr(const Expr *expr, ImageSlice *slice, bool *seen, const cha
 
 /* Products: rows of an image. The vector axis stays whole. */
 static bool product_fits(const Kernel *kernel, const ImageSlice *slice, const char **out_why) {
-  if (kernel->family != LOWER_CONTRACT) return true;
+  if (kernel->family != LOWER_CONTRACT && kernel->family != LOWER_SPECTRAL) return true;
   int64_t rows = 1;
   uint32_t last = 0;
   for (uint32_t k = 0; k < kernel->axis_count; k++) {
@@ -72,7 +72,7 @@ static bool product_fits(const Kernel *kernel, const ImageSlice *slice, const ch
     if (left && !right) rows *= k == slice->axis ? slice->factor : kernel->axis[k].extent.factor;
   }
   *out_why = last == slice->axis ? "images are its vector axis" : "an image has too few rows for a product";
-  return last != slice->axis && rows >= ROWS_MIN;
+  return last != slice->axis && (kernel->family == LOWER_SPECTRAL || rows >= ROWS_MIN);
 }
 
 bool image_slice_find(const Kernel *kernel, Arena *arena, ImageSlice *out_slice, const char **out_why) {
@@ -152,8 +152,7 @@ static bool is_inside(const Kernel *kernel, const ImageSlice *slice, const Acces
         return false;
     }
   }
-  for (uint32_t g = 0; g < access->guard_count; g++)
-    range_add_guarded(kernel, slice, &access->guard[g], step, &range);
+  for (uint32_t g = 0; g < access->guard_count; g++) range_add_guarded(kernel, slice, &access->guard[g], step, &range);
   for (uint32_t k = 0; k < kernel->axis_count; k++) range_add(&range, step[k], extent_of(kernel, slice, k));
   return range.low >= 0 && range.high < span;
 }

@@ -16,8 +16,8 @@ typedef struct Build {
   const Clusters *clusters;
   Lowered *lowered;
   Arena *arena, *scratch;
-  BufferId *buffer_of; /* by value */
-  bool *prepared;      /* by step: it depends on parameters alone */
+  BufferId *buffer_of;                      /* by value */
+  bool *prepared;                           /* by step: it depends on parameters alone */
   Kernel **prepare_kernel, **launch_kernel; /* by launch, before equal ones become one */
 } Build;
 

@@ -344,26 +344,49 @@ static Graph *shrink(const Shrinking *from, bool strict) {
   return shrink_most(from, strict, &changes, planned_bytes(plan));
 }
 
+/* Of launches that run over the whole batch. NULL where nothing is to be changed. */
+static Graph *fit_budget(const Graph *graph, PassContext *context, int64_t batch, Arena *scratch) {
+  Clusters *clusters = clusters_create(graph, scratch);
+  Lowered *lowered = lower_all(clusters, scratch, NULL);
+  const Program *program = program_of(clusters, lowered, scratch, &(LowerOptions){.batch = batch});
+  if (arena_bytes(program, batch) <= context->memory_budget) return NULL;
+  const Shrinking shrinking = {context, clusters, lowered, program, batch, scratch};
+  Graph *fitting = shrink(&shrinking, false);
+  if (fitting != NULL) return fitting;
+  pass_explain(context, "a kernel would take its sums in another order: once more, without those that take sums");
+  return shrink(&shrinking, true);
+}
+
+static int64_t built_bytes(const Graph *graph, int64_t batch) {
+  Arena *scratch = arena_create();
+  int64_t bytes = arena_bytes(program_build(graph, scratch, &(LowerOptions){.batch = batch}), batch);
+  arena_destroy(scratch);
+  return bytes;
+}
+
 Graph *pass_rematerialise(const Graph *graph, PassContext *context) {
   if (context->memory_budget <= 0) {
     pass_explain(context, "there is no memory budget");
     return copy_graph(graph, context->arena);
   }
-  Arena *scratch = arena_create();
-  int64_t batch = context->batch > 0 ? context->batch : PASS_TYPICAL_BATCH;
-  Clusters *clusters = clusters_create(graph, scratch);
-  Lowered *lowered = lower_all(clusters, scratch, NULL);
-  const Program *program = program_of(clusters, lowered, scratch, &(LowerOptions){.batch = batch});
-  int64_t bytes = arena_bytes(program, batch);
-  bool fits = bytes <= context->memory_budget;
-  if (fits) pass_explain(context, "the arena fits its budget: %lld bytes", (long long)bytes);
-  const Shrinking shrinking = {context, clusters, lowered, program, batch, scratch};
-  Graph *fitting = fits ? copy_graph(graph, context->arena) : shrink(&shrinking, false);
-  if (fitting == NULL) {
-    pass_explain(context, "a kernel would take its sums in another order: once more, without those that take sums");
-    fitting = shrink(&shrinking, true);
+  int64_t batch = context->batch > 0 ? context->batch : PASS_TYPICAL_BATCH, bytes = built_bytes(graph, batch);
+  if (bytes <= context->memory_budget) {
+    pass_explain(context, "the arena fits its budget: %lld bytes", (long long)bytes);
+    return copy_graph(graph, context->arena);
   }
-  if (fitting == NULL) fitting = copy_graph(graph, context->arena);
+  Arena *scratch = arena_create();
+  Graph *plain = copy_graph(graph, scratch);
+  plain->batch_fused = false;
+  Graph *fitting = fit_budget(plain, context, batch, scratch);
+  if (fitting == NULL) fitting = copy_graph(plain, context->arena);
   arena_destroy(scratch);
+  if (!graph->batch_fused) return fitting;
+  int64_t plain_bytes = built_bytes(fitting, batch);
+  fitting->batch_fused = true;
+  int64_t fused_bytes = built_bytes(fitting, batch);
+  if (bytes <= plain_bytes && bytes <= fused_bytes) return copy_graph(graph, context->arena);
+  if (fused_bytes <= plain_bytes) return fitting;
+  pass_explain(context, "launches run over the whole batch: image by image, more values are kept");
+  fitting->batch_fused = false;
   return fitting;
 }

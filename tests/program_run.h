@@ -82,8 +82,7 @@ static inline void run_launch(const ProgramRun *run, const Launch *launch, int64
 static inline void run_group(ProgramRun *run, const LaunchGroup *group, Arena *arena) {
   for (int64_t image = run->symbols[SYMBOL_BATCH - 1]; image-- > 0;) {
     run->local = nan_block(&(Linear){.constant = group->local_bytes}, run->symbols, arena);
-    for (uint32_t k = 0; k < group->count; k++)
-      run_launch(run, &run->program->launch[group->first + k], image, arena);
+    for (uint32_t k = 0; k < group->count; k++) run_launch(run, &run->program->launch[group->first + k], image, arena);
   }
 }
 

@@ -52,8 +52,8 @@ static void print_kernel(Text *out, const BenchReport *report, const KernelProfi
   const KernelProfile *library = find_kernel(report->library, kernel->number);
   print_times(out, &kernel->time, library ? &library->time : NULL);
   text_print(out, "%6u%9.1f%8.1f%6.0f %%  %-8s  %s\n", kernel->calls, kernel_flops(kernel) / kernel->time.least * 1e-9,
-             kernel_bytes(kernel) / kernel->time.least * 1e-9, 100 * kernel_share(report, kernel),
-             kernel->family, kernel->label);
+             kernel_bytes(kernel) / kernel->time.least * 1e-9, 100 * kernel_share(report, kernel), kernel->family,
+             kernel->label);
 }
 
 static void print_machine(Text *out, const BenchReport *report) {

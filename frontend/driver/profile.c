@@ -13,7 +13,7 @@ typedef struct Slot {
   const Launch *launch;     /* NULL: the update */
   const LaunchGroup *group; /* whose launches it stands for, NULL: none */
   uint32_t owner;           /* the slot that its time counts for: a group's first launch for all of them */
-  double seconds;       /* of the current step */
+  double seconds;           /* of the current step */
   bool disturbed;
   uint32_t count, disturbed_count;
   double *sample, *disturbed_sample; /* [MOST_STEPS] */
@@ -290,7 +290,8 @@ static void summarise_kernels(Recorder *recorder, Profile *profile, Arena *arena
   for (uint32_t k = 0; k + 1 < recorder->slot_count; k++) {
     const Slot *slot = &recorder->slot[k];
     if (slot->owner != k) continue;
-    uint32_t number = slot->group ? program->kernel_count + (uint32_t)(slot->group - program->group) : slot->launch->kernel;
+    uint32_t number =
+        slot->group ? program->kernel_count + (uint32_t)(slot->group - program->group) : slot->launch->kernel;
     KernelProfile *row = &rows[number];
     if (row->calls == 0) begin_row(recorder, program, slot, row, arena);
     row->number = number;
