@@ -2,7 +2,6 @@
 
 #include "codegen_library.h"
 #include "graph_model.h"
-#include "ir/guard.h"
 #include "passes/lower.h"
 #include "runtime/file.h"
 
@@ -42,7 +41,7 @@ const char *compiler_node_label(const Compiler *compiler, const Graph *graph, No
 /* Diagnostics speak for themselves, so their status has no message. */
 static simba_status diagnosed(simba_error *error) { return error_set(error, SIMBA_MODEL_ERROR, "%s", ""); }
 
-static simba_status unwound(const Guard *guard, simba_error *error) {
+simba_status compiler_unwound(const Guard *guard, simba_error *error) {
   if (guard->kind == GUARD_OUT_OF_MEMORY) return error_set_memory(error, "compiling");
   return error_set(error, SIMBA_BUG, "%s", guard->message);
 }
@@ -92,7 +91,7 @@ static simba_status open_graph(Compiler *compiler, const char *text, size_t leng
                      "--model are for .simba files",
                      compiler->path);
   }
-  if (!guard_enter(&guard)) return unwound(&guard, error);
+  if (!guard_enter(&guard)) return compiler_unwound(&guard, error);
   double start = clock_seconds();
   const char *message = NULL;
   Graph *graph = graph_read(compiler->arena, compiler->diagnostics,
@@ -106,7 +105,7 @@ static simba_status open_graph(Compiler *compiler, const char *text, size_t leng
 
 static simba_status open_file(Compiler *compiler, const char *text, size_t length, simba_error *error) {
   Guard guard;
-  if (!guard_enter(&guard)) return unwound(&guard, error);
+  if (!guard_enter(&guard)) return compiler_unwound(&guard, error);
   double start = clock_seconds();
   compiler->file = text ? frontend_parse(compiler->arena, compiler->diagnostics, compiler->path, text, length)
                         : frontend_parse_file(compiler->arena, compiler->diagnostics, compiler->path);
@@ -157,8 +156,12 @@ static simba_status open_compiler(const char *path, const char *text, size_t len
                                   Compiler **out_compiler, simba_error *error) {
   static const CompilerOptions nothing;
   Guard guard;
-  if (!guard_enter(&guard)) return unwound(&guard, error);
-  Arena *arena = arena_create();
+  Arena *volatile arena = NULL;
+  if (!guard_enter(&guard)) {
+    if (!*out_compiler) arena_destroy(arena);
+    return compiler_unwound(&guard, error);
+  }
+  arena = arena_create();
   Compiler *compiler = ARENA_NEW(arena, Compiler);
   compiler->arena = arena;
   compiler->diagnostics = diagnostics_create(arena);
@@ -208,7 +211,7 @@ void compiler_close(Compiler *compiler) {
 simba_status compiler_model(Compiler *compiler, bool training, Model **out_model, simba_error *error) {
   if (training && !compiler->train) {
     Guard guard;
-    if (!guard_enter(&guard)) return unwound(&guard, error);
+    if (!guard_enter(&guard)) return compiler_unwound(&guard, error);
     compiler->train = elaborate(compiler, true);
     guard_leave(&guard);
     if (!compiler->train) return diagnosed(error);
@@ -311,7 +314,7 @@ simba_status compiler_graph(Compiler *compiler, const StepRequest *request, cons
   PipelineReport *volatile report = NULL;
   Guard guard;
   if (!guard_enter(&guard)) {
-    status = unwound(&guard, error);
+    status = compiler_unwound(&guard, error);
     if (status == SIMBA_BUG) save_replay(compiler, report, request->differentiate != NULL, error);
     return status;
   }
@@ -356,7 +359,7 @@ static simba_status check_budget(const Compiler *compiler, const Program *progra
 
 simba_status compiler_program(Compiler *compiler, const Graph *graph, const Program **out_program, simba_error *error) {
   Guard guard;
-  if (!guard_enter(&guard)) return unwound(&guard, error);
+  if (!guard_enter(&guard)) return compiler_unwound(&guard, error);
   double start = clock_seconds();
   LowerOptions options = {.explain = compiler->options.explain ? &compiler->explain : NULL, .batch = compiler->batch};
   *out_program = program_build(graph, compiler->arena, &options);
@@ -422,7 +425,7 @@ static simba_status make_step(Compiler *compiler, const Program *program, Compil
 
 simba_status compiler_step(Compiler *compiler, const Program *program, CompiledStep **out_step, simba_error *error) {
   Guard guard;
-  if (!guard_enter(&guard)) return unwound(&guard, error);
+  if (!guard_enter(&guard)) return compiler_unwound(&guard, error);
   simba_status status = make_step(compiler, program, out_step, error);
   guard_leave(&guard);
   return status;
@@ -434,7 +437,7 @@ simba_status syntax_dump(const char *path, Arena *arena, Diagnostics *diagnostic
   if (status != SIMBA_OK) return status;
   if (path_is_graph(path)) return error_set(error, SIMBA_INVALID_ARGUMENT, "%s: a graph has no syntax tree", path);
   Guard guard;
-  if (!guard_enter(&guard)) return unwound(&guard, error);
+  if (!guard_enter(&guard)) return compiler_unwound(&guard, error);
   FrontendFile *file = frontend_parse_file(arena, diagnostics, path);
   if (file) frontend_print_ast(file, dot, out);
   guard_leave(&guard);

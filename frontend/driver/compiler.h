@@ -13,6 +13,7 @@
 
 #include "execution.h"
 #include "frontend/frontend.h"
+#include "ir/guard.h"
 #include "passes/pipeline.h"
 #include "runtime/simba.h"
 
@@ -83,6 +84,8 @@ CodegenOptions compiler_codegen_options(const Compiler *compiler);
 
 /* A code generator's answer as a status; `message` is NULL or says why. */
 simba_status codegen_status(CodegenStatus result, const char *message, simba_error *error);
+/* What unwound to a guard, as a status. */
+simba_status compiler_unwound(const Guard *guard, simba_error *error);
 /* The syntax tree of a file, text or DOT, without checking what it means. */
 simba_status syntax_dump(const char *path, Arena *arena, Diagnostics *diagnostics, bool dot, Text *out,
                          simba_error *error);

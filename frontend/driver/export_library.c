@@ -2,7 +2,6 @@
 
 #include "codegen_library.h"
 #include "fingerprint.h"
-#include "ir/guard.h"
 #include "link.h"
 #include "runtime/file.h"
 #include "standardisation.h"
@@ -84,14 +83,23 @@ static simba_status generate(simba_model *model, const ExportOptions *options, c
 static simba_status write_output(Compiler *compiler, const ExportOptions *options, OutputForm form,
                                  const CodegenBlob *object, simba_error *error) {
   if (form == FORM_OBJECT) return file_write(options->output, object->bytes, object->size, error);
-  char *path = arena_format(compiler->arena, "%s.part.o", options->output);
+  const char *volatile path = NULL;
+  Guard guard;
+  if (!guard_enter(&guard)) {
+    if (path) unlink(path);
+    return compiler_unwound(&guard, error);
+  }
+  path = arena_format(compiler->arena, "%s.part.o", options->output);
   simba_status status = file_write(path, object->bytes, object->size, error);
-  if (status != SIMBA_OK) return status;
   const char *message = NULL;
-  bool made = form == FORM_SHARED ? export_link_shared(path, options->output, NULL, compiler->arena, &message)
-                                  : export_archive(path, options->output, NULL, compiler->arena, &message);
-  unlink(path);
-  return made ? SIMBA_OK : error_set(error, SIMBA_IO_ERROR, "%s: %s", options->output, message);
+  if (status == SIMBA_OK) {
+    bool made = form == FORM_SHARED ? export_link_shared(path, options->output, NULL, compiler->arena, &message)
+                                    : export_archive(path, options->output, NULL, compiler->arena, &message);
+    unlink(path);
+    if (!made) status = error_set(error, SIMBA_IO_ERROR, "%s: %s", options->output, message);
+  }
+  guard_leave(&guard);
+  return status;
 }
 
 /* The header waits under its temporary name until the library stands. */

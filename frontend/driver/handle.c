@@ -2,7 +2,6 @@
 #include "plain_locale.h"
 
 #include "ir/evaluate.h"
-#include "ir/guard.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -144,16 +143,29 @@ static simba_options options_of(const simba_options *given) {
   return options;
 }
 
+static simba_status render_diagnostics(Compiler *compiler, const char **out_text, simba_error *error) {
+  Guard guard;
+  if (!guard_enter(&guard)) return compiler_unwound(&guard, error);
+  Text text = text_begin(compiler->arena);
+  diagnostics_render(compiler->diagnostics, DIAGNOSTIC_HUMAN, false, &text);
+  *out_text = text.data;
+  guard_leave(&guard);
+  return SIMBA_OK;
+}
+
 /* `locale`: what the host's function is called outside of. */
 static simba_status finish_compile(simba_status status, Compiler *compiler, const simba_options *options,
                                    PlainLocale *locale, simba_model **out_model, simba_error *error) {
   if (compiler && (options->on_diagnostics || status == SIMBA_MODEL_ERROR)) {
-    Text text = text_begin(compiler->arena);
-    diagnostics_render(compiler->diagnostics, DIAGNOSTIC_HUMAN, false, &text);
-    if (status == SIMBA_MODEL_ERROR) error_set(error, status, "%s", text.data);
-    if (options->on_diagnostics && text.length) {
+    const char *text = "";
+    simba_status rendered = render_diagnostics(compiler, &text, error);
+    if (rendered != SIMBA_OK)
+      status = rendered;
+    else if (status == SIMBA_MODEL_ERROR)
+      error_set(error, status, "%s", text);
+    if (options->on_diagnostics && text[0]) {
       plain_locale_leave(locale);
-      options->on_diagnostics(options->context, text.data);
+      options->on_diagnostics(options->context, text);
       *locale = plain_locale_enter();
     }
   }
@@ -207,9 +219,14 @@ static simba_status reserve_discard(simba_model *model, int64_t batch, simba_err
   model->discard = memory_allocate(program->output_count + 1, sizeof *model->discard);
   if (!model->discard) return error_set_memory(error, "outputs");
   memset(model->discard, 0, (program->output_count + 1) * sizeof *model->discard);
-  for (uint32_t k = 0; k < program->output_count; k++) {
+  bool allocated = true;
+  for (uint32_t k = 0; k < program->output_count && allocated; k++) {
     model->discard[k] = memory_allocate((size_t)binding_count(&program->output[k], batch) + 16, sizeof(float));
-    if (!model->discard[k]) return error_set_memory(error, "outputs");
+    allocated = model->discard[k] != NULL;
+  }
+  if (!allocated) {
+    discard_outputs(model);
+    return error_set_memory(error, "outputs");
   }
   model->discard_batch = batch;
   return SIMBA_OK;

@@ -188,6 +188,27 @@ START_TEST(trainers_come_and_go) {
 }
 END_TEST
 
+/* After memory that the system refused, a model does what it did. */
+START_TEST(refused_memory_loses_nothing) {
+  static const char text[] =
+      "model m() {\n  dim U = 1048576\n  input x: [B, T = 4]\n  param w: [U] = 1\n  output y: [B, T] = 2 * x\n"
+      "  output z: [B, T, U] = x * w\n}\n";
+  static const float ones[4] = {1, 1, 1, 1};
+  const float *input[] = {ones};
+  simba_options options = {.size = sizeof options, .threads = 1};
+  simba_model *model;
+  ck_assert_int_eq(simba_model_compile_text(text, strlen(text), "m.simba", &options, &model, NULL), SIMBA_OK);
+  ck_assert_int_eq(simba_model_infer(model, 1, input, NULL), SIMBA_OK);
+  for (int k = 0; k < 2; k++) {
+    float found[4] = {0}, *outputs[] = {found, NULL};
+    ck_assert_int_eq(simba_model_infer(model, INT32_MAX, input, NULL), SIMBA_OUT_OF_MEMORY);
+    ck_assert_msg(simba_model_infer(model, 1, input, outputs) == SIMBA_OK, "%s", simba_model_message(model));
+    ck_assert_float_eq(found[3], 2);
+  }
+  simba_model_destroy(model);
+}
+END_TEST
+
 /* A budget that is too small is refused with the one that would do, for the batch that it is for. */
 START_TEST(memory_budget_is_kept_to) {
   simba_options options = {.size = sizeof options,
@@ -321,6 +342,7 @@ int main(void) {
   tcase_add_test(cases, trainers_come_and_go);
   tcase_add_test(cases, a_saved_trainer_goes_on_with_the_same_bits);
   tcase_add_test(cases, memory_budget_is_kept_to);
+  tcase_add_test(cases, refused_memory_loses_nothing);
   tcase_add_test(cases, inference_agrees_between_threads_and_batches);
   tcase_add_test(cases, compiled_code_comes_from_the_cache);
   tcase_add_test(cases, mistakes_are_statuses_with_messages);
