@@ -101,8 +101,9 @@ static simba_status create_step(const char *entry, Workload *workload, simba_err
 
 static bool bind_inputs(const WorkloadRequest *request, Workload *workload, simba_error *error) {
   Execution *execution = workload->execution;
-  simba_status status = tensor_run_inputs(workload->model->compiler, execution->step->program, request->inputs,
-                                          execution->input, &workload->batch, error);
+  simba_status status =
+      tensor_run_inputs(workload->model->compiler, execution->step->program, workload->model->model->graph,
+                        request->inputs, execution->input, &workload->batch, error);
   if (!workload->batch) workload->batch = 1;
   return status == SIMBA_OK;
 }
