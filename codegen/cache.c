@@ -32,8 +32,8 @@ enum { MOST_OBJECT_BYTES = 1 << 30, MOST_NAME = 160, UNFINISHED_SECONDS = 3600 }
 /* --- the folder ----------------------------------------------------------------------------------------------- */
 
 static void create_folders(char *path) {
-  for (char *at = path + 1; *at; at++) {
-    if (*at != '/') continue;
+  for (char *at = path; *at; at++) {
+    if (*at != '/' || at == path) continue;
     *at = '\0';
     mkdir(path, 0700);
     *at = '/';
@@ -80,9 +80,18 @@ static int compare_ages(const void *a, const void *b) {
   return left->tv_nsec < right->tv_nsec ? -1 : left->tv_nsec > right->tv_nsec;
 }
 
-static bool ends_in_suffix(const char *name) {
-  size_t length = strlen(name), suffix = strlen(SUFFIX);
-  return length > suffix && length < MOST_NAME && !strcmp(name + length - suffix, SUFFIX);
+/* Whether it is a key and SUFFIX, so that files which others put there stay. */
+static bool is_entry_name(const char *name) {
+  size_t digits = strspn(name, "0123456789abcdef");
+  return digits == 2 * (size_t)CACHE_HASH_BYTES && !strcmp(name + digits, SUFFIX);
+}
+
+/* UNFINISHED, the thread that writes it, and the entry that it becomes. */
+static bool is_unfinished_name(const char *name) {
+  size_t prefix = strlen(UNFINISHED);
+  if (strncmp(name, UNFINISHED, prefix) != 0) return false;
+  const char *entry = name + prefix + strspn(name + prefix, "0123456789");
+  return *entry == '-' && is_entry_name(entry + 1);
 }
 
 static bool add_entry(Listing *listing, const char *name, const struct stat *status) {
@@ -94,7 +103,7 @@ static bool add_entry(Listing *listing, const char *name, const struct stat *sta
     listing->capacity = capacity;
   }
   Entry *entry = &listing->entry[listing->count++];
-  snprintf(entry->name, sizeof entry->name, "%s", name);
+  snprintf(entry->name, sizeof entry->name, "%.*s", MOST_NAME - 1, name);
   entry->used = status->st_mtim;
   entry->size = status->st_size;
   return true;
@@ -105,12 +114,11 @@ static void list_entries(int folder, DIR *directory, Listing *listing) {
   time_t now = time(NULL);
   for (struct dirent *at; (at = readdir(directory));) {
     struct stat status;
-    if (!ends_in_suffix(at->d_name) || fstatat(folder, at->d_name, &status, AT_SYMLINK_NOFOLLOW)) continue;
-    if (strncmp(at->d_name, UNFINISHED, strlen(UNFINISHED)) != 0) {
-      if (!add_entry(listing, at->d_name, &status)) return;
-    } else if (now - status.st_mtim.tv_sec > UNFINISHED_SECONDS) {
-      unlinkat(folder, at->d_name, 0);
-    }
+    bool entry = is_entry_name(at->d_name);
+    if (!entry && !is_unfinished_name(at->d_name)) continue;
+    if (fstatat(folder, at->d_name, &status, AT_SYMLINK_NOFOLLOW)) continue;
+    if (entry && !add_entry(listing, at->d_name, &status)) return;
+    if (!entry && now - status.st_mtim.tv_sec > UNFINISHED_SECONDS) unlinkat(folder, at->d_name, 0);
   }
 }
 
@@ -193,13 +201,17 @@ static bool read_whole(int file, void *bytes, size_t size) {
   return true;
 }
 
+/* A file of ours that nobody else may write to: others may have filled the folder while they could. */
+static bool is_own_file(const struct stat *status) {
+  return S_ISREG(status->st_mode) && status->st_uid == geteuid() && !(status->st_mode & (S_IWGRP | S_IWOTH));
+}
+
 static bool read_entry(int file, const CacheKey *key, Arena *arena, CodegenBlob *out) {
   CacheHeader header;
   struct stat status;
+  if (fstat(file, &status) || !is_own_file(&status)) return false;
   if (!read_whole(file, &header, sizeof header) || memcmp(header.magic, MAGIC, sizeof MAGIC) != 0) return false;
-  if (fstat(file, &status) || header.size > MOST_OBJECT_BYTES ||
-      (uint64_t)status.st_size != sizeof header + header.size)
-    return false;
+  if (header.size > MOST_OBJECT_BYTES || (uint64_t)status.st_size != sizeof header + header.size) return false;
   void *bytes = arena_allocate(arena, header.size);
   if (!read_whole(file, bytes, header.size)) return false;
   *out = (CodegenBlob){bytes, header.size};

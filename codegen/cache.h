@@ -2,13 +2,13 @@
  * triple, CPU and features, the pipeline, the versions of LLVM and simbac) names the object that was made of it.
  *
  * The cache only saves time: whatever cannot be read or written is compiled. Nothing that is loaded from it is taken on
- * trust. The folder must belong to the user and be writable by nobody else (it is created with mode 0700); an entry has
- * a checksum, so one that is damaged or cut short is compiled again and replaced. Entries are written under a name of
- * their own and renamed, so several processes may share a folder, and none is synced: one that a power failure cuts
- * short is a damaged one.
+ * trust. The folder and an entry must belong to the user and be writable by nobody else (the folder is created with
+ * mode 0700, an entry with 0600); an entry has a checksum, so one that is damaged or cut short is compiled again and
+ * replaced. Entries are written under a name of their own and renamed, so several processes may share a folder, and
+ * none is synced: one that a power failure cuts short is a damaged one.
  *
  * Entries are marked when they are used. Where the folder has grown beyond CACHE_MOST_BYTES, those that were used
- * longest ago go until three quarters are left. */
+ * longest ago go until three quarters are left. Files that are not named like entries stay. */
 #ifndef SIMBAC_CODEGEN_CACHE_H
 #define SIMBAC_CODEGEN_CACHE_H
 
