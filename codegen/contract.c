@@ -5,7 +5,7 @@
 /* One item is a block of rows times a panel of columns, or several. Its loops, outermost first:
  *
  *   for each depth block          only where the sum is long; partial sums wait in scratch
- *     pack the left block         where it pays, for several panels: [tile][depth][row]
+ *     copy the left block         where it pays, for several panels: [strip][depth][row] or [row][depth]
  *     for each panel
  *       pack the right panel      where it pays: [depth][panel]
  *       for each tile of rows     tiles of full height, then the remainder's
@@ -32,7 +32,6 @@ typedef struct Block {
   LLVMValueRef row_begin, row_end;
   LLVMValueRef depth_begin, depth_end; /* of the one reduced axis, where the depth is blocked */
   LLVMValueRef panel, left, sums;      /* scratch; sums: of the panel in progress */
-  Term term;                           /* that is packed */
   void (*work)(struct Block *b);       /* what is done with a panel whose columns have been entered */
 } Block;
 
@@ -55,7 +54,7 @@ static AxisMask reduced_bits(const ContractPlan *plan) {
   return mask;
 }
 
-/* Vector v of the panel in a row of `stride` elements of scratch. */
+/* Vector v of the panel in a row of scratch. */
 static LLVMValueRef scratch_element(const Block *b, LLVMValueRef base, LLVMValueRef row, int v) {
   Emitter *e = b->e;
   LLVMValueRef index = emit_multiply_i64(e, row, emit_i64(e, b->plan->panel));
@@ -97,36 +96,35 @@ static bool left_is_direct(const ContractPlan *plan) {
 
 static LLVMValueRef load_right(const Block *b, const Tile *tile, const Term *term, int v) {
   Emitter *e = b->e;
-  if (b->plan->packed) return load_scratch(b, scratch_element(b, b->panel, term->flat, v));
-  if (right_is_direct(b->plan))
+  const ContractPlan *plan = b->plan;
+  if (plan->packed) return load_scratch(b, scratch_element(b, b->panel, term->flat, v));
+  if (right_is_direct(plan))
     return emit_load_vector(e, emit_element(e, tile->right[v], term->right), b->column[v].mask);
   Place place;
   enter_term(b, &place, v, NULL, term);
-  return emit_load(e, &place, b->plan->right);
+  return emit_load(e, &place, plan->right);
 }
 
-/* Element (row, term) of the packed left block, for the row `offset` below the first one of a tile. */
-static LLVMValueRef packed_left(const Block *b, const Tile *tile, int offset, LLVMValueRef flat) {
+/* Element (row, term) of the left operand's copy. A tile begins where a strip does, or lies within one. */
+static LLVMValueRef copied_left(const Block *b, LLVMValueRef row, LLVMValueRef flat) {
   Emitter *e = b->e;
   const ContractPlan *plan = b->plan;
-  LLVMValueRef first = LLVMBuildSub(e->builder, tile->row, b->row_begin, "");
-  if (plan->left_form == LEFT_ROWS) {
-    LLVMValueRef row = emit_multiply_i64(e, first, emit_i64(e, plan->left_stride));
-    return emit_element(e, emit_element(e, emit_element(e, b->left, row), flat),
-                        emit_i64(e, offset * plan->left_stride));
-  }
-  /* A tall tile lies across several packed ones. */
-  int done = offset / plan->rows * plan->rows, rest = tile->rows - done;
-  int rows = rest < plan->rows ? rest : plan->rows;
-  LLVMValueRef begin = emit_add_i64(e, first, emit_i64(e, done));
-  LLVMValueRef packed = emit_element(e, b->left, emit_multiply_i64(e, begin, emit_i64(e, plan->left_stride)));
-  LLVMValueRef term = emit_element(e, packed, emit_multiply_i64(e, flat, emit_i64(e, rows)));
-  return emit_element(e, term, emit_i64(e, offset - done));
+  LLVMValueRef within = LLVMBuildSub(e->builder, row, b->row_begin, "");
+  if (plan->left_form == LEFT_ROWS)
+    return emit_element(e, emit_element(e, b->left, emit_multiply_i64(e, within, emit_i64(e, plan->left_terms))), flat);
+  LLVMValueRef width = emit_i64(e, (int64_t)STRIP_TILES * plan->rows);
+  LLVMValueRef rest = LLVMBuildURem(e->builder, within, width, "");
+  LLVMValueRef strip = emit_multiply_i64(e, LLVMBuildSub(e->builder, within, rest, ""), emit_i64(e, plan->left_terms));
+  LLVMValueRef line = emit_element(e, emit_element(e, b->left, strip), emit_multiply_i64(e, flat, width));
+  return emit_element(e, line, rest);
 }
 
 static LLVMValueRef load_left(const Block *b, const Tile *tile, const Term *term, int row, int v) {
   Emitter *e = b->e;
-  if (b->plan->left_form != LEFT_IN_PLACE) return emit_load_scalar(e, packed_left(b, tile, row, term->flat));
+  if (b->plan->left_form != LEFT_IN_PLACE) {
+    int64_t step = b->plan->left_form == LEFT_ROWS ? b->plan->left_terms : 1;
+    return emit_load_scalar(e, emit_element(e, copied_left(b, tile->row, term->flat), emit_i64(e, step * row)));
+  }
   if (left_is_direct(b->plan)) {
     LLVMValueRef step = emit_multiply_i64(e, tile->row_step, emit_i64(e, row));
     return emit_load_scalar(e, emit_element(e, emit_element(e, tile->left[0], term->left), step));
@@ -203,13 +201,13 @@ static void emit_terms(const Block *b, Tile *tile, uint32_t k, const Term *term)
 }
 
 /* Copies the right operand's panel to scratch. */
-static void emit_packing(const Block *b, uint32_t k, const Term *term) {
+static void pack_right(const Block *b, uint32_t k, const Term *term) {
   Emitter *e = b->e;
   if (k < b->plan->reduced_count) {
     Loop loop;
     term_loop_begin(b, &loop, k);
     Term inner = term_advance(b, &loop, k, term);
-    emit_packing(b, k + 1, &inner);
+    pack_right(b, k + 1, &inner);
     loop_end(e, &loop);
     return;
   }
@@ -217,24 +215,6 @@ static void emit_packing(const Block *b, uint32_t k, const Term *term) {
     Place place;
     enter_term(b, &place, v, NULL, term);
     store_scratch(b, emit_load(e, &place, b->plan->right), scratch_element(b, b->panel, term->flat, v));
-  }
-}
-
-/* Tiles of each height in turn, as many as fit in what is left of the block. */
-static void emit_tiles(const Block *b, const TileHeights *heights,
-                       void (*emit)(const Block *b, LLVMValueRef row, int rows)) {
-  Emitter *e = b->e;
-  LLVMValueRef row = b->row_begin;
-  for (uint32_t k = 0; k < heights->count; k++) {
-    int rows = heights->rows[k];
-    LLVMValueRef last = LLVMBuildSub(e->builder, b->row_end, emit_i64(e, rows - 1), "");
-    Loop loop;
-    loop_begin(e, &loop, row, last, rows);
-    LLVMValueRef next = loop_carry(e, &loop, row);
-    loop.next[0] = emit_add_i64(e, next, emit_i64(e, rows));
-    emit(b, loop.index, rows);
-    loop_end(e, &loop);
-    row = loop.carried[0];
   }
 }
 
@@ -255,53 +235,59 @@ static void set_addresses(const Block *b, Tile *tile) {
   }
 }
 
-/* Copies `count` elements that are contiguous on both sides, a power of two at a time. */
-static void copy_elements(Emitter *e, LLVMValueRef to, LLVMValueRef from, int count) {
+/* --- copies of the left operand ------------------------------------------------------------------------------ */
+
+/* `count` elements from a row and term on. */
+static void copy_left_elements(const Block *b, LLVMValueRef row, const Term *term, int count) {
+  Emitter *e = b->e;
+  Tile tile = {.row = row, .rows = 1};
+  set_addresses(b, &tile);
+  LLVMValueRef from = emit_element(e, tile.left[0], term->left), to = copied_left(b, row, term->flat);
   for (int done = 0, size; done < count; done += size) {
     for (size = 1; size * 2 <= count - done && size * 2 <= e->lanes;) size *= 2;
     LLVMTypeRef type = size == 1 ? e->session->f32 : LLVMVectorType(e->session->f32, (unsigned)size);
-    LLVMValueRef at = emit_i64(e, done);
-    LLVMValueRef value = LLVMBuildLoad2(e->builder, type, emit_element(e, from, at), "");
+    LLVMValueRef value = LLVMBuildLoad2(e->builder, type, emit_element(e, from, emit_i64(e, done)), "");
     LLVMSetAlignment(value, sizeof(float));
-    LLVMSetAlignment(LLVMBuildStore(e->builder, value, emit_element(e, to, at)), sizeof(float));
+    LLVMSetAlignment(LLVMBuildStore(e->builder, value, emit_element(e, to, emit_i64(e, done))), sizeof(float));
   }
 }
 
-static void pack_left_term(const Block *b, LLVMValueRef row, int rows) {
-  Tile tile = {.row = row, .rows = rows};
-  set_addresses(b, &tile);
-  LLVMValueRef to = packed_left(b, &tile, 0, b->term.flat);
-  copy_elements(b->e, to, emit_element(b->e, tile.left[0], b->term.left), rows);
-}
-
-/* Term by term, as the operand lies in memory. */
-static void pack_left_tiles(Block *b) {
-  Loop loop;
-  term_loop_begin(b, &loop, 0);
-  Term first = first_term(b);
-  b->term = term_advance(b, &loop, 0, &first);
-  emit_tiles(b, &b->plan->tiles, pack_left_term);
-  loop_end(b->e, &loop);
-}
-
-/* Whole vectors, then single elements. */
-static void pack_left_rows(const Block *b) {
+/* Along contiguous rows: as many strips of each height as fit, in turn, each as it lies in scratch. */
+static void copy_left_strips(const Block *b) {
   Emitter *e = b->e;
+  Loop terms, rows;
+  LLVMValueRef row = b->row_begin;
+  for (uint32_t k = 0; k < b->plan->strips.count; k++) {
+    int height = b->plan->strips.rows[k];
+    loop_begin(e, &rows, row, LLVMBuildSub(e->builder, b->row_end, emit_i64(e, height - 1), ""), height);
+    LLVMValueRef next = loop_carry(e, &rows, row);
+    rows.next[0] = emit_add_i64(e, next, emit_i64(e, height));
+    term_loop_begin(b, &terms, 0);
+    Term first = first_term(b), term = term_advance(b, &terms, 0, &first);
+    copy_left_elements(b, rows.index, &term, height);
+    loop_end(e, &terms);
+    loop_end(e, &rows);
+    row = rows.carried[0];
+  }
+}
+
+/* Along contiguous terms: whole vectors, then single ones. */
+static void copy_left_rows(const Block *b) {
+  Emitter *e = b->e;
+  const ContractPlan *plan = b->plan;
   Loop rows, terms;
   loop_begin(e, &rows, b->row_begin, b->row_end, 1);
-  Tile tile = {.row = rows.index, .rows = 1};
-  set_addresses(b, &tile);
-  LLVMValueRef step = emit_i64(e, 0), from = emit_element(e, tile.left[0], b->depth_begin);
-  LLVMValueRef to = packed_left(b, &tile, 0, step);
-  LLVMValueRef count = LLVMBuildSub(e->builder, b->depth_end, b->depth_begin, ""), done = step;
+  LLVMValueRef begin = b->depth_begin;
   for (int size = e->lanes; size >= 1; size = size > 1 ? 1 : 0) {
-    LLVMValueRef end = LLVMBuildSub(e->builder, count, emit_i64(e, size - 1), "");
-    loop_begin(e, &terms, done, end, size);
-    LLVMValueRef next = loop_carry(e, &terms, done);
+    loop_begin(e, &terms, begin, LLVMBuildSub(e->builder, b->depth_end, emit_i64(e, size - 1), ""), size);
+    LLVMValueRef next = loop_carry(e, &terms, begin);
     terms.next[0] = emit_add_i64(e, next, emit_i64(e, size));
-    copy_elements(e, emit_element(e, to, terms.index), emit_element(e, from, terms.index), size);
+    Term term = first_term(b);
+    term.left = emit_multiply_i64(e, terms.index, emit_dim(e, plan->left->stride[plan->reduced_axis[0]]));
+    term.flat = LLVMBuildSub(e->builder, terms.index, b->depth_begin, "");
+    copy_left_elements(b, rows.index, &term, size);
     loop_end(e, &terms);
-    done = terms.carried[0];
+    begin = terms.carried[0];
   }
   loop_end(e, &rows);
 }
@@ -343,6 +329,29 @@ static void emit_block_epilogue(Block *b) {
   loop_end(e, &rows);
 }
 
+/* Of the panel that is packed next: the one beside this, or the one below it where the item has a single one. */
+static void prefetch_right(const Block *b, LLVMValueRef row) {
+  Emitter *e = b->e;
+  const ContractPlan *plan = b->plan;
+  bool below = plan->depth_block && plan->panels == 1;
+  LLVMValueRef step = emit_dim(e, plan->right->stride[plan->reduced_axis[0]]);
+  LLVMValueRef done = LLVMBuildSub(e->builder, row, b->row_begin, "");
+  LLVMValueRef line = LLVMBuildUDiv(e->builder, done, emit_i64(e, plan->rows), "");
+  line = emit_multiply_i64(e, line, emit_i64(e, plan->prefetched));
+  if (b->depth_begin) line = emit_add_i64(e, line, b->depth_begin);
+  if (below) line = emit_add_i64(e, line, emit_i64(e, plan->depth_block));
+  Term term = first_term(b);
+  Place place;
+  enter_term(b, &place, 0, NULL, &term);
+  LLVMValueRef base = emit_element(e, e->slot[plan->right->slot], emit_address(e, &place, plan->right));
+  if (!below) base = emit_element(e, base, emit_i64(e, plan->panel));
+  base = emit_element(e, base, emit_multiply_i64(e, line, step));
+  for (int k = 0; k < plan->prefetched; k++) {
+    emit_prefetch(e, base);
+    base = emit_element(e, base, step);
+  }
+}
+
 /* --- tiles --------------------------------------------------------------------------------------------------- */
 
 static void emit_tile(const Block *b, LLVMValueRef row, int rows) {
@@ -357,6 +366,7 @@ static void emit_tile(const Block *b, LLVMValueRef row, int rows) {
     place[s] = scratch_element(b, b->sums, at, s % b->vectors);
     if (b->plan->depth_block) tile.sum[s] = load_scratch(b, place[s]);
   }
+  if (b->plan->prefetched) prefetch_right(b, row);
   set_addresses(b, &tile);
   Term term = first_term(b);
   emit_terms(b, &tile, 0, &term);
@@ -370,12 +380,29 @@ static void emit_tile(const Block *b, LLVMValueRef row, int rows) {
     emit_epilogue(b, columns, emit_add_i64(e, row, emit_i64(e, r)), tile.sum + (ptrdiff_t)r * b->vectors);
 }
 
+/* Tiles of each height in turn, as many as fit in what is left of the block. */
+static void emit_tiles(const Block *b, const TileHeights *heights) {
+  Emitter *e = b->e;
+  LLVMValueRef row = b->row_begin;
+  for (uint32_t k = 0; k < heights->count; k++) {
+    int rows = heights->rows[k];
+    LLVMValueRef last = LLVMBuildSub(e->builder, b->row_end, emit_i64(e, rows - 1), "");
+    Loop loop;
+    loop_begin(e, &loop, row, last, rows);
+    LLVMValueRef next = loop_carry(e, &loop, row);
+    loop.next[0] = emit_add_i64(e, next, emit_i64(e, rows));
+    emit_tile(b, loop.index, rows);
+    loop_end(e, &loop);
+    row = loop.carried[0];
+  }
+}
+
 static void emit_panel_and_tiles(Block *b) {
   if (b->plan->packed) {
     Term term = first_term(b);
-    emit_packing(b, 0, &term);
+    pack_right(b, 0, &term);
   }
-  emit_tiles(b, b->vectors < b->plan->vectors ? &b->plan->tail_tiles : &b->plan->tiles, emit_tile);
+  emit_tiles(b, b->vectors < b->plan->vectors ? &b->plan->tail_tiles : &b->plan->tiles);
 }
 
 static void clear_sums(const Block *b) {
@@ -473,10 +500,10 @@ static void emit_panels(Block *b, const Place *item, LLVMValueRef begin, LLVMVal
 
 static void copy_left(Block *b, const Place *item) {
   place_enter(b->e, &b->column[0], item, 0); /* the left operand does not vary along the columns */
-  if (b->plan->left_form == LEFT_TILES)
-    pack_left_tiles(b);
+  if (b->plan->left_form == LEFT_STRIPS)
+    copy_left_strips(b);
   else
-    pack_left_rows(b);
+    copy_left_rows(b);
 }
 
 /* A block with several panels, which share a copy of the left operand. */

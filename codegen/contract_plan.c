@@ -14,7 +14,7 @@ enum {
   SHARED_PANELS = 16,
   LONG_STRIDE = 256,
   LINE_FLOATS = 16,
-  WANTED_ITEMS = 16
+  WANTED_ITEMS = 8
 };
 enum { MAX_VECTORS = 8, MAX_ROWS = 14, MAX_DIRECT_OPS = 6, TYPICAL_SYMBOL = 16 };
 
@@ -184,7 +184,8 @@ static int tile_rows(const ContractPlan *plan, int budget, int vectors) {
   Dim rows = row_extent(plan);
   int most = access_is_affine(plan->left) ? MAX_ROWS : 4; /* there each row asks its own guards */
   if (budget / vectors < most) most = budget / vectors;
-  return dim_is_constant(rows) && rows.factor < most ? (int)rows.factor : most;
+  return dim_is_constant(rows) ? (int)ceiling(rows.factor, ceiling(rows.factor, most))
+                               : most; /* of about equal height */
 }
 
 /* About the cycles that a term takes for one row of a tile: there are two multiplications a cycle, of a latency of four,
@@ -271,6 +272,12 @@ static void add_height(TileHeights *heights, int64_t rows) {
   heights->count++;
 }
 
+/* Enough for any rest. */
+static void add_remainders(TileHeights *heights, int rows) {
+  for (int height = 8; height >= 1; height /= 2)
+    if (height < rows) add_height(heights, height);
+}
+
 /* Tiles of `rows` rows and what is left: at the end of a block, and of the last one. */
 static void choose_heights(const ContractPlan *plan, int rows, TileHeights *out) {
   Dim extent = row_extent(plan);
@@ -280,19 +287,25 @@ static void choose_heights(const ContractPlan *plan, int rows, TileHeights *out)
     add_height(out, block % rows);
     add_height(out, extent.factor % plan->block_rows % rows);
   } else {
-    for (int height = 8; height >= 1; height /= 2)
-      if (height < rows) add_height(out, height);
+    add_remainders(out, rows);
   }
+}
+
+/* Of the axes that are neither rows nor columns, as far as that is known. */
+static int64_t constant_items(const ContractPlan *plan) {
+  int64_t items = 1;
+  for (uint32_t k = 0; k < plan->item_count; k++) {
+    Dim extent = plan->kernel.axis[plan->item_axis[k]].extent;
+    if (dim_is_constant(extent)) items *= extent.factor;
+  }
+  return items;
 }
 
 static void choose_block(ContractPlan *plan) {
   Dim rows = row_extent(plan), columns = column_extent(plan);
   int64_t most = most_tiles(plan);
   int64_t tiles = dim_is_constant(rows) ? ceiling(rows.factor, plan->rows) : most;
-  int64_t others = dim_is_constant(columns) ? ceiling(columns.factor, plan->panel) : 1;
-  for (uint32_t k = 0; k < plan->item_count; k++)
-    if (dim_is_constant(plan->kernel.axis[plan->item_axis[k]].extent))
-      others *= plan->kernel.axis[plan->item_axis[k]].extent.factor;
+  int64_t others = constant_items(plan) * (dim_is_constant(columns) ? ceiling(columns.factor, plan->panel) : 1);
   int64_t block = tiles < most ? tiles : most;
   while (block > 3 && ceiling(tiles, block) * others < WANTED_ITEMS) block = ceiling(block, 2);
   if (dim_is_constant(rows)) block = ceiling(tiles, ceiling(tiles, block));
@@ -300,6 +313,16 @@ static void choose_block(ContractPlan *plan) {
   plan->block_rows = block * plan->rows;
 }
 
+/* At least `depth`, so that `width` floats for each term are an odd number of cache lines: copies that far apart are in
+ * different sets of a cache. */
+static int64_t padded_terms(int64_t depth, int64_t width) {
+  enum { PERIOD = 2 * LINE_FLOATS };
+  for (int64_t terms = depth; terms < depth + PERIOD; terms++)
+    if (terms * width % PERIOD == LINE_FLOATS) return terms;
+  return depth;
+}
+
+/* A panel that several tiles read is copied. */
 static void choose_packing(ContractPlan *plan) {
   if (plan->vector_axis == NO_AXIS || (!sum_is_whole(plan) && !plan->depth_block)) return;
   bool unit = dim_is(plan->right->stride[plan->vector_axis], 1) && access_is_affine(plan->right);
@@ -311,20 +334,13 @@ static void choose_packing(ContractPlan *plan) {
 
 /* Panels of one item. */
 static int64_t shared_panels(const ContractPlan *plan) {
-  Dim columns = column_extent(plan), rows = row_extent(plan);
-  if (!dim_is_constant(columns) || !dim_is_constant(rows)) return 1;
-  int64_t panels = ceiling(columns.factor, plan->panel), blocks = ceiling(rows.factor, plan->block_rows);
+  Dim columns = column_extent(plan);
+  if (!dim_is_constant(columns)) return 1;
+  int64_t panels = ceiling(columns.factor, plan->panel);
+  int64_t blocks = ceiling(typical(row_extent(plan)), plan->block_rows) * constant_items(plan);
   int64_t shared = panels < SHARED_PANELS ? panels : SHARED_PANELS;
-  while (shared > 2 && blocks * ceiling(panels, shared) < WANTED_ITEMS) shared = ceiling(shared, 2);
-  return shared;
-}
-
-/* Terms such that `rows` times as many are an odd number of cache lines: what is that far apart is in different sets. */
-static int64_t padded_depth(int64_t depth, int rows) {
-  enum { PERIOD = 2 * LINE_FLOATS };
-  for (int64_t padded = depth; padded < depth + PERIOD; padded++)
-    if (padded * rows % PERIOD == LINE_FLOATS) return padded;
-  return depth;
+  while (shared > 1 && blocks * ceiling(panels, shared) < WANTED_ITEMS) shared = ceiling(shared, 2);
+  return ceiling(panels, ceiling(panels, shared));
 }
 
 /* Where the distance from row to row (or, with contiguous rows, from term to term) is long, a block of the left operand
@@ -332,18 +348,33 @@ static int64_t padded_depth(int64_t depth, int rows) {
  * where several panels share the copy. */
 static void choose_left_form(ContractPlan *plan) {
   plan->panels = 1;
-  int64_t depth = plan->depth_block ? plan->depth_block : constant_depth(plan);
-  if (plan->vector_axis == NO_AXIS || plan->row_axis == NO_AXIS || plan->reduced_count != 1 || !depth) return;
+  if (plan->vector_axis == NO_AXIS || plan->row_axis == NO_AXIS || plan->reduced_count != 1) return;
   if (!access_is_affine(plan->left) || access_varies(plan->left, plan->vector_axis)) return;
+  if (!sum_is_whole(plan) && !plan->depth_block) return;
   Dim row = plan->left->stride[plan->row_axis], term = plan->left->stride[plan->reduced_axis[0]];
-  LeftForm form = LEFT_IN_PLACE;
-  if (dim_is(row, 1) && typical(term) >= LONG_STRIDE) form = LEFT_TILES;
-  if (dim_is(term, 1) && typical(row) >= LONG_STRIDE && plan->depth_block) form = LEFT_ROWS;
+  int strip = STRIP_TILES * plan->rows;
   int64_t shared = shared_panels(plan);
-  if (form == LEFT_IN_PLACE || shared < 2) return;
-  plan->left_form = form;
-  plan->left_stride = padded_depth(depth, form == LEFT_TILES ? plan->rows : 1);
-  plan->panels = shared;
+  if (shared < 2) return;
+  if (dim_is(row, 1) && typical(term) >= LONG_STRIDE) {
+    plan->left_form = LEFT_STRIPS;
+    plan->left_terms = padded_terms(block_depth(plan), strip);
+    add_height(&plan->strips, strip);
+    add_remainders(&plan->strips, strip);
+  } else if (dim_is(term, 1) && typical(row) >= LONG_STRIDE && plan->depth_block) {
+    plan->left_form = LEFT_ROWS;
+    plan->left_terms = padded_terms(plan->depth_block, 1);
+  }
+  if (plan->left_form != LEFT_IN_PLACE) plan->panels = shared;
+}
+
+/* The next panel of an operand with long rows is a line on many pages: tiles ask for some of them each. */
+static void choose_prefetch(ContractPlan *plan) {
+  enum { MOST = 16 };
+  if (!plan->packed || plan->reduced_count != 1 || !access_is_affine(plan->right)) return;
+  if (!dim_is(plan->right->stride[plan->vector_axis], 1)) return;
+  if (typical(plan->right->stride[plan->reduced_axis[0]]) < LONG_STRIDE) return;
+  int64_t lines = ceiling(block_depth(plan), plan->block_rows / plan->rows);
+  if (lines <= MOST) plan->prefetched = (int)lines;
 }
 
 static int op_weight(OpCode op) {
@@ -379,10 +410,11 @@ static void lay_out_work(ContractPlan *plan) {
     work->part[work->part_count++] = (WorkPart){plan->kernel.axis[plan->item_axis[k]].extent, 1};
   work->part[work->part_count++] = (WorkPart){row_extent(plan), plan->block_rows};
   work->part[work->part_count++] = (WorkPart){column_extent(plan), plan->panel * plan->panels};
-  int64_t depth = plan->depth_block ? plan->depth_block : constant_depth(plan);
-  if (plan->packed) plan->left_offset = float_bytes(depth * plan->panel);
+  int64_t strip = (int64_t)STRIP_TILES * plan->rows;
+  if (plan->packed) plan->left_offset = float_bytes(block_depth(plan) * plan->panel);
   plan->sums_offset = plan->left_offset;
-  if (plan->left_form != LEFT_IN_PLACE) plan->sums_offset += float_bytes(plan->left_stride * plan->block_rows);
+  if (plan->left_form != LEFT_IN_PLACE)
+    plan->sums_offset += float_bytes(ceiling(plan->block_rows, strip) * strip * plan->left_terms);
   work->scratch_bytes = plan->sums_offset;
   if (!plan->direct) work->scratch_bytes += float_bytes(plan->panels * plan->block_rows * plan->panel);
 }
@@ -407,6 +439,7 @@ void contract_plan(const Kernel *kernel, const Target *target, int lanes, Arena 
   choose_heights(out, out->tail_rows, &out->tail_tiles);
   choose_packing(out);
   choose_left_form(out);
+  choose_prefetch(out);
   out->direct = !out->depth_block && epilogue_is_short(kernel);
   lay_out_work(out);
 }

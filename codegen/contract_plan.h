@@ -7,12 +7,15 @@
 
 enum { NO_AXIS = -1, CONTRACT_MAX_SIZES = 6 };
 
-/* How the left operand's block is read: where it is, or from a copy that several panels share. */
+/* How the left operand's block is read: where it is, or from a copy in scratch that several panels share. What is read
+ * one behind the other lies so in a copy: a tile meets few pages, and lines in different sets of the caches. */
 typedef enum LeftForm {
   LEFT_IN_PLACE,
-  LEFT_ROWS, /* [row][term], rows a padded distance apart */
-  LEFT_TILES /* [tile][term][its rows]; tiles a padded distance apart */
+  LEFT_ROWS,  /* [row][term] */
+  LEFT_STRIPS /* [strip][term][STRIP_TILES tiles' rows] */
 } LeftForm;
+
+enum { STRIP_TILES = 2 };
 
 /* Row counts of the tiles that a block is cut into, in this order, as many of each as fit. */
 typedef struct TileHeights {
@@ -31,17 +34,18 @@ typedef struct ContractPlan {
   int lanes, vectors, rows; /* a tile is rows x (vectors * lanes) */
   int64_t block_rows;       /* rows of one item: some tiles one below the other, which share a packed panel */
   int64_t panel;            /* columns of a packed panel: vectors * lanes */
-  int64_t panels;           /* panels of one item: several where the left operand is copied for them */
+  int64_t panels;           /* panels of one item: several where they share a copy of the left operand */
   int64_t depth_block;      /* terms summed before moving to the next tile; 0: all of them */
   bool packed;              /* the right operand's panel is copied to scratch first: [depth][panel] */
+  int prefetched;           /* lines of the panel that is packed next that each tile asks for; 0: none */
   LeftForm left_form;
-  int64_t left_stride; /* terms from row to row of a copy, or per row of a tile: padded */
-  bool direct;         /* the epilogue runs on the registers of a tile, not on a copy in scratch */
+  int64_t left_terms; /* of a strip or row of the copy, with padding */
+  bool direct;        /* the epilogue runs on the registers of a tile, not on a copy in scratch */
   /* The panel across the end of the columns: its vectors (0: there is no such panel), those of them within, and the rows
    * of its tiles. */
   int tail_vectors, tail_whole, tail_rows;
-  TileHeights tiles, tail_tiles;
-  /* In scratch: the right panel at 0, then the left block, then finished or partial sums [panels][block_rows][panel]. */
+  TileHeights tiles, tail_tiles, strips;
+  /* In scratch: the right panel at 0, then the left copy, then finished or partial sums [panels][block_rows][panel]. */
   size_t left_offset, sums_offset;
   KernelWork work;
 } ContractPlan;

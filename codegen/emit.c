@@ -261,6 +261,14 @@ LLVMValueRef emit_element(Emitter *e, LLVMValueRef pointer, LLVMValueRef index) 
   return LLVMBuildGEP2(e->builder, e->session->f32, pointer, &index, 1, "");
 }
 
+void emit_prefetch(Emitter *e, LLVMValueRef pointer) {
+  enum { READ = 0, SECOND_LEVEL = 2, DATA = 1 };
+  Session *s = e->session;
+  LLVMValueRef arguments[] = {pointer, emit_i32(e, READ), emit_i32(e, SECOND_LEVEL), emit_i32(e, DATA)};
+  LLVMBuildCall2(e->builder, session_intrinsic_type(s, INTRINSIC_PREFETCH, &s->pointer, 1),
+                 session_intrinsic(s, INTRINSIC_PREFETCH, &s->pointer, 1), arguments, 4, "");
+}
+
 LLVMValueRef emit_load_scalar(Emitter *e, LLVMValueRef pointer) {
   LLVMValueRef value = LLVMBuildLoad2(e->builder, e->session->f32, pointer, "");
   LLVMSetAlignment(value, DEFAULT_ALIGNMENT);

@@ -95,6 +95,8 @@ void emit_store_scalar(Emitter *e, LLVMValueRef value, LLVMValueRef pointer);
 void emit_store_vector(Emitter *e, LLVMValueRef value, LLVMValueRef pointer, LLVMValueRef mask);
 /* Stores the first `count` (i32, 0 .. W) lanes: what a masked store means, as fast as the target can. */
 void emit_store_first(Emitter *e, LLVMValueRef value, LLVMValueRef pointer, LLVMValueRef count);
+/* Asks for the line at `pointer`, which need not exist, in the second cache level. */
+void emit_prefetch(Emitter *e, LLVMValueRef pointer);
 LLVMValueRef emit_alloca(Emitter *e, LLVMTypeRef type, uint64_t count, unsigned alignment); /* in the entry block */
 
 /* --- loops --------------------------------------------------------------------------------------------------- */
