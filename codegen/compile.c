@@ -215,14 +215,7 @@ static void print_module(Session *session, CodegenText kind, Text *out) {
 
 void compile_text(const Program *program, const char *prefix, const CodegenOptions *options, const Target *target,
                   CodegenText kind, Text *out) {
-  uint32_t *kernels = ARENA_ARRAY(out->arena, uint32_t, program->kernel_count + 1);
-  for (uint32_t k = 0; k < program->kernel_count; k++) kernels[k] = k;
-  ModuleSpec spec = {.program = program,
-                     .prefix = prefix,
-                     .kernel_name = entry_names_by_number(program, prefix, out->arena),
-                     .kernel_count = program->kernel_count,
-                     .kernel = kernels,
-                     .entry = true};
+  ModuleSpec spec = object_whole(program, prefix, out->arena);
   CodegenTimes times = {0};
   Session *session = ARENA_NEW(out->arena, Session);
   Guard guard;

@@ -350,14 +350,7 @@ static void build_types(Export *x) {
 static void build_module(Session *session, const Program *program, const CodegenExport *spec, size_t scratch_bytes,
                          CodegenTimes *times) {
   const char *prefix = arena_format(session->arena, "%s_program", spec->model);
-  uint32_t *kernels = ARENA_ARRAY(session->arena, uint32_t, program->kernel_count + 1);
-  for (uint32_t k = 0; k < program->kernel_count; k++) kernels[k] = k;
-  ModuleSpec module = {.program = program,
-                       .prefix = prefix,
-                       .kernel_name = entry_names_by_number(program, prefix, session->arena),
-                       .kernel_count = program->kernel_count,
-                       .kernel = kernels,
-                       .entry = true};
+  ModuleSpec module = object_whole(program, prefix, session->arena);
   object_build(session, &module, true, times);
   hide_functions(session);
   Export x = {.e = {.session = session},

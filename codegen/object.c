@@ -18,6 +18,17 @@ double object_clock(void) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+ModuleSpec object_whole(const Program *program, const char *prefix, Arena *arena) {
+  uint32_t *kernels = ARENA_ARRAY(arena, uint32_t, program->kernel_count + 1);
+  for (uint32_t k = 0; k < program->kernel_count; k++) kernels[k] = k;
+  return (ModuleSpec){.program = program,
+                      .prefix = prefix,
+                      .kernel_name = entry_names_by_number(program, prefix, arena),
+                      .kernel_count = program->kernel_count,
+                      .kernel = kernels,
+                      .entry = true};
+}
+
 void object_verify(Session *session) {
   char *message = NULL;
   if (LLVMVerifyModule(session->module, LLVMReturnStatusAction, &message)) {

@@ -15,6 +15,9 @@ typedef struct ModuleSpec {
   bool entry;
 } ModuleSpec;
 
+/* All of a program in one module. */
+ModuleSpec object_whole(const Program *program, const char *prefix, Arena *arena);
+
 extern const char OBJECT_PIPELINE[]; /* what object_optimise runs */
 
 /* Emits and verifies (`verify`) the module; it stays in the session. Times are added to. */

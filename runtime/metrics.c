@@ -60,6 +60,14 @@ simba_status metrics_append(const char *path, const MetricLine *line, simba_erro
   return failure ? error_set_system(error, path, "write", failure) : SIMBA_OK;
 }
 
+simba_status metrics_sync(const char *path, simba_error *error) {
+  int descriptor = open(path, O_WRONLY | O_CLOEXEC);
+  if (descriptor < 0) return errno == ENOENT ? SIMBA_OK : error_set_system(error, path, "open", errno);
+  int failure = fsync(descriptor) && errno != EINVAL ? errno : 0; /* EINVAL: a device or pipe */
+  close(descriptor);
+  return failure ? error_set_system(error, path, "sync", failure) : SIMBA_OK;
+}
+
 /* ---- Reading ---- */
 
 /* Takes the line out of its JSON; names point into `object`. */

@@ -1,6 +1,7 @@
 /* metrics.jsonl: one JSON object a line, {"step":12,"epoch":0,"split":"train","loss":0.41,...}. Lines are appended with
- * one write each; a run that resumes from a checkpoint cuts the file back to the checkpoint's step. Also estimates of
- * how long a run takes, as pure functions. */
+ * one write each and not synced one by one, which would cost more than a step may: metrics_sync comes before each
+ * checkpoint, so that a power failure takes no line that a run which resumes does not write again. That run cuts the
+ * file back to the checkpoint's step. Also estimates of how long a run takes, as pure functions. */
 #ifndef SIMBA_METRICS_H
 #define SIMBA_METRICS_H
 
@@ -21,6 +22,8 @@ typedef struct MetricLine {
 } MetricLine;
 
 simba_status metrics_append(const char *path, const MetricLine *line, simba_error *error);
+/* Lines that were appended outlive a power failure. A missing file is fine. */
+simba_status metrics_sync(const char *path, simba_error *error);
 /* Keeps the lines whose step is at most `step`, and of those of validation the ones of the first `epochs` epochs: a run
  * that was killed between a line and its checkpoint writes that line again. A last line that was torn goes too. A missing
  * file is fine. Atomic. */

@@ -134,6 +134,8 @@ static void release_run(Run *run) {
 static simba_status save_checkpoint(Run *run, simba_error *error) {
   bool best = run->progress.best_epoch >= 0;
   run->saved = clock_seconds();
+  simba_status status = metrics_sync(run->metrics_path, error);
+  if (status != SIMBA_OK) return status;
   return checkpoint_save(run->checkpoint_path, run->fingerprint, best ? run->tensors_with_best : run->tensors,
                          run->tensor_count, &run->progress, error);
 }

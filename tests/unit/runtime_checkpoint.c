@@ -371,6 +371,8 @@ START_TEST(metrics_file) {
   simba_error error = {0};
   in_folder("metrics.jsonl", path);
   ck_assert_int_eq(metrics_cut(path, 5, 9, &error), SIMBA_OK); /* none yet */
+  ck_assert_int_eq(metrics_sync(path, &error), SIMBA_OK);
+  ck_assert_int_eq(metrics_sync("/dev/null", &error), SIMBA_OK);
   for (int64_t step = 1; step <= 10; step++) {
     const MetricLine line = {.step = step,
                              .epoch = step / 4,
@@ -379,6 +381,7 @@ START_TEST(metrics_file) {
                              .value = {{"loss", 1.0 / (double)step}, {"norm", NAN}}};
     ck_assert_int_eq(metrics_append(path, &line, &error), SIMBA_OK);
   }
+  ck_assert_int_eq(metrics_sync(path, &error), SIMBA_OK);
   ck_assert_int_eq(file_read(path, &bytes, &size, &error), SIMBA_OK);
   ck_assert_ptr_nonnull(strstr(bytes, "{\"step\":2,\"epoch\":0,\"split\":\"val\",\"loss\":0.5,\"norm\":null}\n"));
   ck_assert_int_eq(file_write(path, bytes, size - 5, &error), SIMBA_OK); /* the last line is torn */
