@@ -4,8 +4,6 @@
 
 #include "scan_plan.h"
 
-enum { SCAN_MAX_VECTORS = 4, SCAN_MAX_UNROLL = 8, SCAN_MAX_PARTIALS = 4 };
-
 typedef struct Scan {
   Emitter *e;
   const ScanPlan *plan;

@@ -341,6 +341,14 @@ static void set_chunk(ScanPlan *plan) {
   if (plan->resumes && plan->chunk > kernel->chunk) plan->chunk = kernel->chunk;
 }
 
+/* Constants of the exponential take a dozen registers. */
+static void set_unroll(ScanPlan *plan, const Target *target) {
+  int unroll = (target->registers - 12) / (2 * plan->vectors);
+  if (unroll > SCAN_MAX_UNROLL) unroll = SCAN_MAX_UNROLL;
+  if (unroll > plan->states) unroll = (int)plan->states;
+  plan->unroll = unroll < 1 ? 1 : unroll;
+}
+
 static AxisMask recurrence_axes(const Kernel *kernel, const Recurrence *recurrence) {
   AxisMask axes = kernel->expr[recurrence->decay].axes | kernel->expr[recurrence->input].axes;
   if (recurrence->initial != EXPR_NO_INITIAL) axes |= kernel->expr[recurrence->initial].axes;
@@ -350,8 +358,7 @@ static AxisMask recurrence_axes(const Kernel *kernel, const Recurrence *recurren
 void scan_plan(const Kernel *kernel, const Target *target, int lanes, Arena *arena, ScanPlan *out) {
   *out = (ScanPlan){.kernel = kernel, .lanes = lanes, .vectors = SCAN_TILE / lanes};
   find_axes(out);
-  int unroll = (target->registers - 12) / (2 * out->vectors); /* constants of the exponential take a dozen registers */
-  out->unroll = unroll < 1 ? 1 : unroll > out->states ? (int)out->states : unroll;
+  set_unroll(out, target);
   set_chunk(out);
   out->recurrence = ARENA_ARRAY(arena, ScanRecurrence, kernel->recurrence_count);
   out->reduction = ARENA_ARRAY(arena, ScanReduction, kernel->reduction_count);

@@ -19,6 +19,7 @@
 
 #include "emit.h"
 
+enum { SCAN_MAX_VECTORS = 4, SCAN_MAX_UNROLL = 8, SCAN_MAX_PARTIALS = 4 };
 enum { SCAN_FIRST_SWEEP = 1, SCAN_SECOND_SWEEP = 3, SCAN_PHASES = 5, NO_PHASE = -1 };
 #define NO_CELLS (-1) /* an offset in scratch, in floats: not kept */
 
