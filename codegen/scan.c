@@ -428,11 +428,50 @@ static void store_checkpoints(const Scan *scan) {
   branch_end(e, &branch);
 }
 
+static bool is_dense_row(const ScanPlan *plan, const Access *access) {
+  return access->guard_count == 0 && dim_equal(access->stride[plan->lane_axis], dim_constant(1)) &&
+         access->stride[plan->time_axis].factor && !(access_axes(access) & scan_bit(plan->state_axis));
+}
+
+/* The step whose rows are asked for in the one in progress: some way ahead; or, since chunks are gone through from the
+ * last one to the first, the same step of the chunk that comes next. NULL in the second sweep, which finds most of them
+ * in the second cache level. */
+static LLVMValueRef step_ahead(const Scan *scan) {
+  enum { STATES_AHEAD = 96, STEPS_AHEAD = 8 };
+  Emitter *e = scan->e;
+  const ScanPlan *plan = scan->plan;
+  if (scan->phase == SCAN_SECOND_SWEEP) return NULL;
+  if (plan->resumes) {
+    LLVMValueRef size = emit_i64(e, plan->chunk);
+    LLVMValueRef back = emit_minimum_i64(e, size, scan->chunk_begin);
+    return LLVMBuildSub(e->builder, scan->step, back, "ahead");
+  }
+  int64_t ahead = 1 + STATES_AHEAD / plan->states;
+  LLVMValueRef step = emit_add_i64(e, scan->step, emit_i64(e, ahead < STEPS_AHEAD ? ahead : STEPS_AHEAD));
+  return emit_minimum_i64(e, step, emit_add_i64(e, scan->steps, emit_i64(e, -1)));
+}
+
+/* A tile's rows of one tensor are far apart, each a line of a page of its own, which no hardware foresees. */
+static void prefetch_rows(const Scan *scan) {
+  Emitter *e = scan->e;
+  const ScanPlan *plan = scan->plan;
+  LLVMValueRef step = step_ahead(scan);
+  if (!step) return;
+  Place place = scan->base[0];
+  place.index[plan->time_axis] = time_of(scan, step);
+  for (uint32_t k = 0; k < plan->kernel->expr_count; k++) {
+    const Expr *expr = &plan->kernel->expr[k];
+    bool needed = plan->phase[scan->phase].needed[k] || (plan->resumes && plan->phase[SCAN_SECOND_SWEEP].needed[k]);
+    if (needed && expr->kind == EXPR_LOAD && is_dense_row(plan, &expr->access)) emit_prefetch(e, &place, &expr->access);
+  }
+}
+
 static void sweep_steps(Scan *scan, int phase, LLVMValueRef begin, LLVMValueRef end) {
   Loop steps;
   scan->phase = phase;
   loop_begin(scan->e, &steps, begin, end, 1);
   scan->step = steps.index;
+  prefetch_rows(scan);
   store_checkpoints(scan);
   emit_phase_at(scan, time_of(scan, steps.index));
   loop_end(scan->e, &steps);
