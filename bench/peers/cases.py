@@ -61,13 +61,15 @@ model mixer(tokens = 1, channels = 1) {
 
 BLOCKS, THRESHOLD = 4, 0.01  # of EinFFT, simbac's defaults
 
+RECURRENCE = ["sequential", "associative", "compiled steps", "compiled"]
+
 PEERS = {
     "contract": {"library": ["contract"], "torch": ["eager"], "jax": ["jitted"]},
     "fft": {"library": ["fft"], "torch": ["eager"], "jax": ["jitted"]},
-    "scan": {"torch": ["sequential", "associative", "compiled"], "jax": ["scan", "associative"]},
-    "mamba": {"torch": ["sequential", "associative", "compiled"], "jax": ["scan", "associative"]},
+    "scan": {"torch": RECURRENCE, "jax": ["scan", "associative"]},
+    "mamba": {"torch": RECURRENCE, "jax": ["scan", "associative"]},
     "einfft": {"library": ["einfft"], "torch": ["eager", "compiled"], "jax": ["jitted"]},
-    "forecaster": {"torch": ["sequential", "associative", "compiled"], "jax": ["scan", "associative"]},
+    "forecaster": {"torch": RECURRENCE, "jax": ["scan", "associative"]},
 }
 
 

@@ -126,7 +126,7 @@ def ways_of_libraries(case, threads, name):
 def ways_of_python(case, name):
     """PyTorch 1 does not compile."""
     methods = case.peers["torch" if name.startswith("PyTorch") else "jax"]
-    methods = [method for method in methods if method != "compiled" or not name.startswith("PyTorch 1.")]
+    methods = [method for method in methods if not method.startswith("compiled") or not name.startswith("PyTorch 1.")]
     return [(f"{name}, {method}", [case.kind, case.entry, method]) for method in methods]
 
 

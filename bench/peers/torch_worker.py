@@ -1,9 +1,14 @@
-"""PyTorch as a peer. Arguments of `open`: KIND ENTRY METHOD; METHOD is eager, sequential, associative or compiled.
+"""PyTorch as a peer. Arguments of `open`: KIND ENTRY METHOD; METHOD is one of
 
-sequential: one step after the other, the form that is fastest in eager mode for short sequences. associative: prefix
-products in log T levels over chunks of the sequence, with the adjoint recurrence as its backward. compiled:
-torch.compile of the associative form, or of the eager one where there is no recurrence."""
+eager               no recurrence in it
+sequential          eager, one step of the recurrence after the other
+associative         eager, the recurrence by prefix products in log T levels, over chunks of the sequence, with the adjoint
+                    recurrence as its backward
+compiled steps      sequential, the steps by torch.compile, some at a time: all of them in one take too long to compile
+compiled            torch.compile of everything, the recurrence in the associative form
+"""
 
+import functools
 import os
 import types
 
@@ -12,7 +17,7 @@ import torch
 import models
 import worker
 
-CHUNK = 64
+CHUNK, STEPS = 64, 4
 
 ops = types.SimpleNamespace(
     exp=torch.exp,
@@ -40,13 +45,32 @@ def causal_depthwise(x, weight, bias):
 ops.causal_depthwise = causal_depthwise
 
 
-def sequential_scan(dt, u, a, b, c):
-    h = torch.zeros(dt.shape[0], *a.shape)
+def read_by_product(h, c):
+    """Faster in eager mode, where it makes no tensor of h's size."""
+    return (h @ c[..., None])[..., 0]
+
+
+def read_by_sum(h, c):
+    """Faster compiled, where it joins the loop that makes h."""
+    return (h * c[:, None]).sum(-1)
+
+
+def advance(h, a, dts, drives, bs, cs, read=read_by_product):
+    """Steps of the recurrence from the state h [B, E, N]: the state after them, and each one's y [B, E]."""
     ys = []
+    for dt, drive, b, c in zip(dts, drives, bs, cs):
+        h = torch.exp(dt[..., None] * a) * h + drive[..., None] * b[:, None]
+        ys.append(read(h, c))
+    return h, ys
+
+
+def sequential_scan(dt, u, a, b, c, advance=advance, steps=1):
+    h, ys = torch.zeros(dt.shape[0], *a.shape), []
     # unbind's backward is one stack; indexing's would be a tensor of zeros for each step.
-    for dt_t, drive_t, b_t, c_t in zip(dt.unbind(1), (dt * u).unbind(1), b.unbind(1), c.unbind(1)):
-        h = torch.exp(dt_t[..., None] * a) * h + drive_t[..., None] * b_t[:, None]
-        ys.append((h @ c_t[..., None])[..., 0])
+    rows = [x.unbind(1) for x in (dt, dt * u, b, c)]
+    for t in range(0, dt.shape[1], steps):
+        h, some = advance(h, a, *(row[t : t + steps] for row in rows))
+        ys += some
     return torch.stack(ys, 1)
 
 
@@ -140,11 +164,16 @@ def training_workload(function, p, inputs):
 
 
 def open_workload(tensors, arguments):
-    kind, entry, method = arguments
-    scan = sequential_scan if method == "sequential" else associative_scan
+    kind, entry, *words = arguments
+    method = " ".join(words)
+    scan = associative_scan
+    if method == "sequential":
+        scan = sequential_scan
+    elif method == "compiled steps":
+        compiled = torch.compile(functools.partial(advance, read=read_by_sum), dynamic=False)
+        scan = functools.partial(sequential_scan, advance=compiled, steps=STEPS)
     function, names = models.function_of(kind, ops, scan)
     if method == "compiled":
-        torch._dynamo.reset()
         function = torch.compile(function, dynamic=False)
     tensors = {name: torch.from_numpy(values.copy()) for name, values in tensors.items()}
     p = {name[6:]: values for name, values in tensors.items() if name.startswith("param.")}
@@ -156,6 +185,7 @@ def open_workload(tensors, arguments):
     return training_workload(function, p, inputs)
 
 
-torch.manual_seed(1)
+if hasattr(torch, "compile"):
+    torch._dynamo.config.recompile_limit = 256  # one process has many workloads
 torch.set_num_threads(len(os.sched_getaffinity(0)))
 worker.main(open_workload, {"version": f"PyTorch {torch.__version__}"})
