@@ -65,6 +65,8 @@ struct Builtin {
 /* Sorts out `over`: places in x, ascending; all axes where it is not given. False and a report. */
 bool builtin_axes(Elaborator *elaborator, const NamedTensor *x, const BuiltinArgument *over, int64_t *out_axes,
                   uint32_t *out_count);
+/* Whether x has no axis of that name yet. False and a report. */
+bool builtin_axis_is_new(Elaborator *elaborator, const NamedTensor *x, const AxisLabel *label, Span span);
 /* The operands of a chain of one operator: a + b + c. Their number; where it is above `limit`, none is written. */
 uint32_t flatten_chain(const Expression *expression, TokenKind kind, const Expression **out, uint32_t limit);
 

@@ -4,7 +4,7 @@
 
 enum { MAX_PARTS = 64 };
 
-static bool axis_is_new(Elaborator *elaborator, const NamedTensor *x, const AxisLabel *label, Span span) {
+bool builtin_axis_is_new(Elaborator *elaborator, const NamedTensor *x, const AxisLabel *label, Span span) {
   if (tensor_find_axis(x, label) < 0) return true;
   REPORT(elaborator, DIAG_AXIS_TWICE, span, label->text);
   return false;
@@ -198,7 +198,8 @@ Value builtin_split(Elaborator *elaborator, const BuiltinCall *call) {
     piece.axis[place] = (Axis){expression_label(elaborator, part[i]), dim_constant(size[i])};
     NamedTensor others = *x;
     tensor_remove_axis(&others, place);
-    if (!axis_is_new(elaborator, &others, piece.axis[place].label, part[i]->span)) return value_poison(call->span);
+    if (!builtin_axis_is_new(elaborator, &others, piece.axis[place].label, part[i]->span))
+      return value_poison(call->span);
     piece.node = emit_slice(elaborator, call->span, x->node, place + x->complex, start, size[i]);
     item[i] = value_tensor(elaborator, part[i]->span, &piece);
     start += size[i];
@@ -366,7 +367,8 @@ Value builtin_window(Elaborator *elaborator, const BuiltinCall *call) {
   const NamedTensor *x = call->argument[0].tensor;
   int64_t step = stride->expression ? stride->integer : 1;
   int32_t place = tensor_need_constant_axis(elaborator, x, over->axis[0], over->span);
-  if (place < 0 || !room_for_axis(elaborator, x, call->span) || !axis_is_new(elaborator, x, size->axis[0], size->span))
+  if (place < 0 || !room_for_axis(elaborator, x, call->span) ||
+      !builtin_axis_is_new(elaborator, x, size->axis[0], size->span))
     return value_poison(call->span);
   int64_t extent = x->axis[place].extent.factor;
   if (!dim_is_constant(size->extent) || size->extent.factor > extent || step < 1) {
@@ -390,7 +392,7 @@ Value builtin_window(Elaborator *elaborator, const BuiltinCall *call) {
 Value builtin_expand(Elaborator *elaborator, const BuiltinCall *call) {
   const BuiltinArgument *extent = &call->argument[1];
   const NamedTensor *x = call->argument[0].tensor;
-  if (!room_for_axis(elaborator, x, call->span) || !axis_is_new(elaborator, x, extent->axis[0], extent->span))
+  if (!room_for_axis(elaborator, x, call->span) || !builtin_axis_is_new(elaborator, x, extent->axis[0], extent->span))
     return value_poison(call->span);
   NamedTensor result = {.complex = x->complex, .rank = x->rank + 1, .axis = {{extent->axis[0], extent->extent}}};
   memcpy(result.axis + 1, x->axis, sizeof(Axis) * (size_t)x->rank);

@@ -1,5 +1,5 @@
 # shellcheck shell=bash source-path=SCRIPTDIR
-# Every golden file of the kinds that the examples of parity/ cover, forward and every gradient, through --set alone.
+# Every golden file of the kinds that the examples of parity/ and mixers/ cover, forward and every gradient, through --set alone.
 . "$(dirname "$0")/common.sh"
 
 golden=$SOURCE/tests/parity
@@ -38,6 +38,27 @@ parity einfft einfft_n49_c64_large N=49 C=64
 parity einfft einfft_n16_c48_large N=16 C=48
 parity einfft einfft_n2_c16_large N=2 C=16
 parity mlp mlp dim=24 hidden=96 L=10
+parity conv_mlp pvt2ffn H=5 W=7 dim=16 hidden=64
+parity ../mixers/tokens mixer_block_mlp kind=block_mlp T=11 C=12 blocks=3 ratio=2
+parity ../mixers/tokens mixer_monarch kind=monarch T=11 C=12 blocks=3 ratio=2
+parity ../mixers/tokens mixer_depthwise kind=depthwise T=11 C=12 width=4
+parity ../mixers/tokens mixer_conv_mlp kind=conv_mlp T=11 C=12 ratio=2
+parity ../mixers/tokens mixer_gfnet_t11 kind=gfnet T=11 C=8
+parity ../mixers/tokens mixer_gfnet_t12 kind=gfnet T=12 C=8
+parity ../mixers/tokens mixer_afno_t1 kind=afno T=1 C=8 blocks=2
+parity ../mixers/tokens mixer_afno_t2 kind=afno T=2 C=8 blocks=2
+parity ../mixers/tokens mixer_afno_t11 kind=afno T=11 C=8 blocks=2
+parity ../mixers/tokens mixer_afno_t12 kind=afno T=12 C=8 blocks=2
+parity ../mixers/tokens mixer_fremlp_t1 kind=fremlp T=1 C=8
+parity ../mixers/tokens mixer_fremlp_t2 kind=fremlp T=2 C=8
+parity ../mixers/tokens mixer_fremlp_t11 kind=fremlp T=11 C=8
+parity ../mixers/tokens mixer_fremlp_t12 kind=fremlp T=12 C=8
+parity ../mixers/images mixer_gfnet_5x7 kind=gfnet H=5 W=7 C=8
+parity ../mixers/images mixer_gfnet_6x4 kind=gfnet H=6 W=4 C=8
+parity ../mixers/images mixer_afno_5x7 kind=afno H=5 W=7 C=8 blocks=2
+parity ../mixers/images mixer_afno_6x4 kind=afno H=6 W=4 C=8 blocks=2
+parity ../mixers/images mixer_depthwise_5x7 kind=depthwise H=5 W=7 C=6
+parity ../mixers/images mixer_conv_mlp_5x4 kind=conv_mlp H=5 W=4 C=6 ratio=2
 parity forecaster forecaster_time lookback=96 horizon=24 channels=7 d_model=32 depth=2 d_state=16
 parity forecaster forecaster_time_norevin lookback=96 horizon=24 channels=7 d_model=32 depth=2 d_state=16 revin=false
 parity forecaster forecaster_inverted lookback=96 horizon=24 channels=7 d_model=32 depth=2 d_state=16 embed=inverted affine=true

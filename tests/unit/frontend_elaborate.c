@@ -187,6 +187,44 @@ START_TEST(transforms_invert_each_other) {
 }
 END_TEST
 
+START_TEST(half_spectra_come_back) {
+  static const char *const norms[] = {"backward", "ortho", "forward"};
+  static const char text[] =
+      "model m() { input x: [T = 4, V = 3] "
+      "output y = irfft(rfft(x, over = [T, V], norm = %s), over = [T, V], size = V, norm = %s) "
+      "output z = irfft(rfft(x, over = [V, T], norm = %s), over = [V, T], size = T, norm = %s) "
+      "output h = rfft(x, over = T, norm = %s) }";
+  for (int i = 0; i < 3; i++) {
+    Model *model = build(arena_format(arena, text, norms[i], norms[i], norms[i], norms[i], norms[i]));
+    const double *const *data = DATA(LIST(1, 9, 1, 2, 8, 1, 3, 7, 1, 4, 6, 1));
+    CHECK_VALUES(run(model->graph, data, OUTPUT_VALUE, "y"), 1, 9, 1, 2, 8, 1, 3, 7, 1, 4, 6, 1);
+    CHECK_VALUES(run(model->graph, data, OUTPUT_VALUE, "z"), 1, 9, 1, 2, 8, 1, 3, 7, 1, 4, 6, 1);
+    double s = i == 0 ? 1 : i == 1 ? 0.5 : 0.25;
+    CHECK_VALUES(run(model->graph, data, OUTPUT_VALUE, "h"), 10 * s, 30 * s, 4 * s, -2 * s, 2 * s, 0, -2 * s, 2 * s, 0,
+                 0, 0, 0, 2 * s, -2 * s, 0, 0, 0, 0);
+  }
+}
+END_TEST
+
+/* Of any spectrum, as numpy.fft.irfft has it: the middle counts twice, imaginary parts at 0 and N/2 do not count. */
+START_TEST(half_spectra_of_no_real_signal) {
+  Model *model = build(
+      "model m() { dim F = 3 input c: complex[F] output even = irfft(c, over = F, size = 4) "
+      "output odd = irfft(c, over = F, size = 5) output real = irfft(index(F), over = F, size = 4) "
+      "output one = irfft(slice(c, over = F, start = 0, size = 1), over = F, size = 1) }");
+  const double *const *data = DATA(LIST(1, 2, 3, 5, 7, 11));
+  double odd[5];
+  for (int n = 0; n < 5; n++) {
+    double angle = 8 * atan(1) * n / 5;
+    odd[n] = (1 + 2 * (2 * cos(angle) - 7 * sin(angle)) + 2 * (3 * cos(2 * angle) - 11 * sin(2 * angle))) / 5;
+  }
+  CHECK_VALUES(run(model->graph, data, OUTPUT_VALUE, "even"), 2, -4, 0, 3);
+  CHECK_VALUES(run(model->graph, data, OUTPUT_VALUE, "odd"), odd[0], odd[1], odd[2], odd[3], odd[4]);
+  CHECK_VALUES(run(model->graph, data, OUTPUT_VALUE, "real"), 1, -0.5, 0, -0.5);
+  CHECK_VALUES(run(model->graph, data, OUTPUT_VALUE, "one"), 1);
+}
+END_TEST
+
 START_TEST(blocks_hide_their_axes) {
   /* The caller's O goes through `...` of a block that has an O of its own. */
   Model *model = build(
@@ -362,6 +400,8 @@ int main(void) {
   tcase_add_test(tests, reshapes);
   tcase_add_test(tests, reductions_and_choices);
   tcase_add_test(tests, transforms_invert_each_other);
+  tcase_add_test(tests, half_spectra_come_back);
+  tcase_add_test(tests, half_spectra_of_no_real_signal);
   tcase_add_test(tests, blocks_hide_their_axes);
   tcase_add_test(tests, arrows_replace_in_place);
   tcase_add_test(tests, paths_of_parameters);

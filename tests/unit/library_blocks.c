@@ -230,16 +230,19 @@ static int64_t parameter_total(const Model *model) {
 }
 
 START_TEST(the_forecaster_in_all_forms) {
-  static const char *const embeds[] = {"time", "inverted", "patch"},
-                           *const mixers[] = {"einfft", "einfft_tokens", "mlp"}, *const truths[] = {"false", "true"};
+  static const char *const embeds[] = {"time", "inverted", "patch"};
+  static const char *const mixers[] = {"einfft",   "einfft_tokens", "mlp",  "block_mlp", "monarch", "depthwise",
+                                       "conv_mlp", "gfnet",         "afno", "fremlp",    "none"};
+  static const char *const truths[] = {"false", "true"};
+  enum { MIXERS = sizeof mixers / sizeof *mixers, FORMS = 3 * MIXERS * 4 };
   const char *path = arena_format(arena, "%s/../examples/forecaster.simba", TESTS_FOLDER);
   FrontendFile *file = frontend_parse_file(arena, diagnostics, path);
-  for (int form = 0; form < 36; form++) {
-    const char *embed = embeds[form % 3], *mixer = mixers[form / 3 % 3];
+  for (int form = 0; form < FORMS; form++) {
+    const char *embed = embeds[form % 3], *mixer = mixers[form / 3 % MIXERS];
     const FrontendSetting setting[] = {{"embed", embed},
                                        {"mixer", mixer},
-                                       {"revin", truths[form / 9 % 2]},
-                                       {"affine", truths[form / 18]},
+                                       {"revin", truths[form / (3 * MIXERS) % 2]},
+                                       {"affine", truths[form / (6 * MIXERS)]},
                                        {"channels", "3"},
                                        {"horizon", "17"},
                                        {"lookback", "50"},

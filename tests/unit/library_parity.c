@@ -1,4 +1,4 @@
-/* The models of examples/parity against the reference files of tests/parity: compiled by the front end, differentiated,
+/* The models of examples/parity and examples/mixers against the reference files of tests/parity: compiled by the front end, differentiated,
  * evaluated in float64. Outputs, loss and every gradient agree to the rounding of the files (f32), so the language, the
  * library and reverse mode are right before any code is generated. */
 #include "frontend/frontend.h"
@@ -38,6 +38,27 @@ static const Case cases[] = {
     {"einfft", "einfft_n16_c48_large", {"N", "16", "C", "48"}},
     {"einfft", "einfft_n2_c16_large", {"N", "2", "C", "16"}},
     {"mlp", "mlp", {"dim", "24", "hidden", "96", "L", "10"}},
+    {"conv_mlp", "pvt2ffn", {"H", "5", "W", "7", "dim", "16", "hidden", "64"}},
+    {"../mixers/tokens", "mixer_block_mlp", {"kind", "block_mlp", "T", "11", "C", "12", "blocks", "3", "ratio", "2"}},
+    {"../mixers/tokens", "mixer_monarch", {"kind", "monarch", "T", "11", "C", "12", "blocks", "3", "ratio", "2"}},
+    {"../mixers/tokens", "mixer_depthwise", {"kind", "depthwise", "T", "11", "C", "12", "width", "4"}},
+    {"../mixers/tokens", "mixer_conv_mlp", {"kind", "conv_mlp", "T", "11", "C", "12", "ratio", "2"}},
+    {"../mixers/tokens", "mixer_gfnet_t11", {"kind", "gfnet", "T", "11", "C", "8"}},
+    {"../mixers/tokens", "mixer_gfnet_t12", {"kind", "gfnet", "T", "12", "C", "8"}},
+    {"../mixers/tokens", "mixer_afno_t1", {"kind", "afno", "T", "1", "C", "8", "blocks", "2"}},
+    {"../mixers/tokens", "mixer_afno_t2", {"kind", "afno", "T", "2", "C", "8", "blocks", "2"}},
+    {"../mixers/tokens", "mixer_afno_t11", {"kind", "afno", "T", "11", "C", "8", "blocks", "2"}},
+    {"../mixers/tokens", "mixer_afno_t12", {"kind", "afno", "T", "12", "C", "8", "blocks", "2"}},
+    {"../mixers/tokens", "mixer_fremlp_t1", {"kind", "fremlp", "T", "1", "C", "8"}},
+    {"../mixers/tokens", "mixer_fremlp_t2", {"kind", "fremlp", "T", "2", "C", "8"}},
+    {"../mixers/tokens", "mixer_fremlp_t11", {"kind", "fremlp", "T", "11", "C", "8"}},
+    {"../mixers/tokens", "mixer_fremlp_t12", {"kind", "fremlp", "T", "12", "C", "8"}},
+    {"../mixers/images", "mixer_gfnet_5x7", {"kind", "gfnet", "H", "5", "W", "7", "C", "8"}},
+    {"../mixers/images", "mixer_gfnet_6x4", {"kind", "gfnet", "H", "6", "W", "4", "C", "8"}},
+    {"../mixers/images", "mixer_afno_5x7", {"kind", "afno", "H", "5", "W", "7", "C", "8", "blocks", "2"}},
+    {"../mixers/images", "mixer_afno_6x4", {"kind", "afno", "H", "6", "W", "4", "C", "8", "blocks", "2"}},
+    {"../mixers/images", "mixer_depthwise_5x7", {"kind", "depthwise", "H", "5", "W", "7", "C", "6"}},
+    {"../mixers/images", "mixer_conv_mlp_5x4", {"kind", "conv_mlp", "H", "5", "W", "4", "C", "6", "ratio", "2"}},
     {"forecaster", "forecaster_time", {"depth", "2"}},
     {"forecaster", "forecaster_time_norevin", {"depth", "2", "revin", "false"}},
     {"forecaster", "forecaster_inverted", {"depth", "2", "embed", "inverted", "affine", "true"}},
@@ -194,6 +215,7 @@ static const Case other_sizes[] = {
     {"mamba", NULL, {"d_model", "10", "d_state", "5", "d_conv", "3", "expand", "3", "L", "8"}},
     {"einfft", NULL, {"N", "11", "C", "15", "blocks", "3"}},
     {"mlp", NULL, {"dim", "6", "hidden", "9", "L", "2"}},
+    {"conv_mlp", NULL, {"H", "2", "W", "3", "dim", "4", "hidden", "6"}},
     {"forecaster", NULL, {"lookback", "40", "horizon", "5", "channels", "2", "d_model", "12", "embed", "patch"}},
 };
 enum { OTHER_COUNT = sizeof other_sizes / sizeof *other_sizes };
