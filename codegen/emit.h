@@ -157,8 +157,6 @@ void emit_invariants(Emitter *e, Place *place, uint32_t root);
 /* Element index of an access (i64, lane 0) and its stride along the vector axis (NULL: 0). */
 LLVMValueRef emit_address(Emitter *e, const Place *place, const Access *access);
 LLVMValueRef emit_load(Emitter *e, const Place *place, const Access *access);
-/* Brings the cache line of lane 0, which is to be read soon, to the second level. */
-void emit_prefetch(Emitter *e, const Place *place, const Access *access);
 /* Stores `value` (scalar or vector) at the place; `vector`: the access varies along the vector axis. */
 void emit_store_value(Emitter *e, const Place *place, const Access *access, LLVMValueRef value, bool vector);
 /* The same `offset` elements (i64) further on. */

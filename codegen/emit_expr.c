@@ -187,16 +187,6 @@ LLVMValueRef emit_load(Emitter *e, const Place *place, const Access *access) {
   return gather(e, lane_pointers(e, base, address, stride), mask);
 }
 
-void emit_prefetch(Emitter *e, const Place *place, const Access *access) {
-  enum { READ = 0, SECOND_LEVEL = 2, DATA = 1 };
-  Session *session = e->session;
-  LLVMValueRef arguments[] = {emit_element(e, e->slot[access->slot], emit_address(e, place, access)), emit_i32(e, READ),
-                              emit_i32(e, SECOND_LEVEL), emit_i32(e, DATA)};
-  LLVMTypeRef type = session_intrinsic_type(session, INTRINSIC_PREFETCH, &session->pointer, 1);
-  LLVMValueRef function = session_intrinsic(session, INTRINSIC_PREFETCH, &session->pointer, 1);
-  LLVMBuildCall2(e->builder, type, function, arguments, 4, "");
-}
-
 /* --- expressions --------------------------------------------------------------------------------------------- */
 
 static LLVMValueRef emit_index(Emitter *e, const Place *place, const IndexGuard *index) {

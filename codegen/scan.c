@@ -462,7 +462,8 @@ static void prefetch_rows(const Scan *scan) {
   for (uint32_t k = 0; k < plan->kernel->expr_count; k++) {
     const Expr *expr = &plan->kernel->expr[k];
     bool needed = plan->phase[scan->phase].needed[k] || (plan->resumes && plan->phase[SCAN_SECOND_SWEEP].needed[k]);
-    if (needed && expr->kind == EXPR_LOAD && is_dense_row(plan, &expr->access)) emit_prefetch(e, &place, &expr->access);
+    if (needed && expr->kind == EXPR_LOAD && is_dense_row(plan, &expr->access))
+      emit_prefetch(e, emit_element(e, e->slot[expr->access.slot], emit_address(e, &place, &expr->access)));
   }
 }
 
