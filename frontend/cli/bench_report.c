@@ -41,16 +41,23 @@ static void print_milliseconds(Text *out, double seconds, const Timing *timing) 
   text_print(out, "%10s", number);
 }
 
-/* Least and median, and under --kernels=library the median with libraries. */
-static void print_times(Text *out, const Timing *own, const Timing *library) {
+/* Least and median, and under --kernels=library the least with libraries and how many times that is. `compared` without
+ * a time: the libraries' run does not have this kernel. */
+static void print_times(Text *out, const Timing *own, const Timing *library, bool compared) {
   print_milliseconds(out, own->least, own);
   print_milliseconds(out, own->median, own);
-  if (library) print_milliseconds(out, library->median, library);
+  if (!compared) return;
+  if (library) {
+    print_milliseconds(out, library->least, library);
+    text_print(out, "%7.2f", library->least / own->least);
+  } else {
+    text_print(out, "%10s%7s", "", "");
+  }
 }
 
 static void print_kernel(Text *out, const BenchReport *report, const KernelProfile *kernel) {
   const KernelProfile *library = find_kernel(report->library, kernel->number);
-  print_times(out, &kernel->time, library ? &library->time : NULL);
+  print_times(out, &kernel->time, library ? &library->time : NULL, report->library);
   text_print(out, "%6u%9.1f%8.1f%6.0f %%  %-8s  %s\n", kernel->calls, kernel_flops(kernel) / kernel->time.least * 1e-9,
              kernel_bytes(kernel) / kernel->time.least * 1e-9, 100 * kernel_share(report, kernel), kernel->family,
              kernel->label);
@@ -85,14 +92,14 @@ void bench_report_text(const BenchReport *report, Text *out) {
              report->model, ENTRY_TITLES[report->entry], (long long)own->batch, own->threads,
              own->threads == 1 ? "" : "s", own->steps, own->disturbed);
   print_machine(out, report);
-  text_print(out, "%10s%10s%s%6s%9s%8s%8s  %-8s  %s\n", "least ms", "median", library ? "   library" : "", "calls",
-             "GFLOP/s", "GB/s", "of roof", "family", "first computes");
+  text_print(out, "%10s%10s%s%6s%9s%8s%8s  %-8s  %s\n", "least ms", "median", library ? "   library  times" : "",
+             "calls", "GFLOP/s", "GB/s", "of roof", "family", "first computes");
   for (uint32_t k = 0; k < own->kernel_count; k++) print_kernel(out, report, &own->kernel[k]);
   if (report->entry == PROFILE_TRAIN) {
-    print_times(out, &own->update, library ? &library->update : NULL);
+    print_times(out, &own->update, library ? &library->update : NULL, library);
     text_puts(out, "  update of parameters and moments\n");
   }
-  print_times(out, &own->step, library ? &library->step : NULL);
+  print_times(out, &own->step, library ? &library->step : NULL, library);
   text_puts(out, "  the whole step\n");
   print_memory(out, own);
 }

@@ -75,11 +75,13 @@ static error_t parse_bench(int key, char *argument, struct argp_state *state) {
   }
 }
 
-/* A model of its own for each way to make kernels, so that both run the same steps. `out_model` is set as soon as
- * there is something to destroy. */
-static simba_status profile_model(BenchOptions *options, bool library, simba_model **out_model, Profile **out_profile,
-                                  simba_error *error) {
-  CommonOptions *common = &options->common;
+/* The same model with simbac's own kernels and with those of libraries. */
+enum { WAY_OWN, WAY_LIBRARY, WAYS };
+
+/* `out_model` is set as soon as there is something to destroy. */
+static simba_status create_model(const BenchOptions *options, bool library, simba_model **out_model,
+                                 simba_error *error) {
+  const CommonOptions *common = &options->common;
   CompilerOptions compile = common->compiler;
   compile.library_kernels = library;
   compile.batch = options->profile.batch; /* that a memory budget is for */
@@ -87,14 +89,24 @@ static simba_status profile_model(BenchOptions *options, bool library, simba_mod
   simba_options model_options = {
       .size = sizeof model_options, .threads = compile.threads, .training = options->profile.entry == PROFILE_TRAIN};
   simba_status status = compiler_open(common->model_path, &compile, &compiler, error);
-  if (status == SIMBA_OK) {
-    status = model_create(compiler, &model_options, out_model, error);
-    if (status != SIMBA_OK) return status; /* model_create took the compiler */
-    status = profile_run(*out_model, &options->profile, out_profile, error);
-  }
-  if (!library || status != SIMBA_OK) report_diagnostics(common, compiler);
+  if (status == SIMBA_OK) return model_create(compiler, &model_options, out_model, error);
+  report_diagnostics(common, compiler);
   report_compilation(common, compiler);
-  if (!*out_model) compiler_close(compiler);
+  compiler_close(compiler);
+  return status;
+}
+
+/* Both ways take turns. What the compiler has to say is the same for both. */
+static simba_status profile_models(BenchOptions *options, simba_model **out_models, Profile **out_profiles,
+                                   simba_error *error) {
+  uint32_t ways = options->common.compiler.library_kernels ? WAYS : WAY_OWN + 1;
+  for (uint32_t way = 0; way < ways; way++) {
+    simba_status status = create_model(options, way == WAY_LIBRARY, &out_models[way], error);
+    if (status != SIMBA_OK) return status;
+  }
+  simba_status status = profile_run(out_models, ways, &options->profile, out_profiles, error);
+  report_diagnostics(&options->common, out_models[WAY_OWN]->compiler);
+  for (uint32_t way = 0; way < ways; way++) report_compilation(&options->common, out_models[way]->compiler);
   return status;
 }
 
@@ -120,24 +132,21 @@ static simba_status print_report(const BenchOptions *options, const BenchReport 
 
 /* The machine is measured last: that takes memory which is none of the model's. */
 static int bench_model(BenchOptions *options) {
-  simba_model *own = NULL, *library = NULL;
-  Profile *own_profile = NULL, *library_profile = NULL;
+  simba_model *model[WAYS] = {0};
+  Profile *profile[WAYS] = {0};
   TensorFile *data = NULL;
   simba_error error = {0};
   simba_status status = options->tensors ? tensor_file_open(options->tensors, &data, &error) : SIMBA_OK;
   options->profile.data = data;
-  if (status == SIMBA_OK) status = profile_model(options, false, &own, &own_profile, &error);
-  if (status == SIMBA_OK && options->common.compiler.library_kernels)
-    status = profile_model(options, true, &library, &library_profile, &error);
-  BenchReport report = {.entry = options->profile.entry, .own = own_profile, .library = library_profile};
-  if (status == SIMBA_OK) status = measure_machine(options, own, &report.speed, &error);
+  if (status == SIMBA_OK) status = profile_models(options, model, profile, &error);
+  BenchReport report = {.entry = options->profile.entry, .own = profile[WAY_OWN], .library = profile[WAY_LIBRARY]};
+  if (status == SIMBA_OK) status = measure_machine(options, model[WAY_OWN], &report.speed, &error);
   if (status == SIMBA_OK) {
-    report.model = simba_model_name(own);
+    report.model = simba_model_name(model[WAY_OWN]);
     status = print_report(options, &report, &error);
   }
   int code = report_failure(status, &error);
-  simba_model_destroy(own);
-  simba_model_destroy(library);
+  for (int way = 0; way < WAYS; way++) simba_model_destroy(model[way]);
   tensor_file_close(data);
   return code;
 }

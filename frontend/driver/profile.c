@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { LEAST_STEPS = 5, LEAST_SAMPLES = 3, MOST_STEPS = 1000, WARMING_STEPS = 2, PATIENCE = 4 };
+enum { LEAST_STEPS = 5, LEAST_SAMPLES = 3, MOST_STEPS = 1000, WARMING_STEPS = 2, PATIENCE = 4, TURNS = 16 };
 
 /* A launch, or the update, in each step. */
 typedef struct Slot {
@@ -32,6 +32,7 @@ typedef struct Recorder {
   int64_t preemptions;
   Slot step;
   uint32_t steps, disturbed;
+  double seconds; /* of all turns */
 } Recorder;
 
 const char *profile_entry_name(ProfileEntry entry) {
@@ -108,24 +109,42 @@ static void begin_step(Recorder *recorder) {
 }
 
 /* A busy machine disturbs most samples: then we go on for some times as long as was asked for. */
-static bool is_enough(const Recorder *recorder, double seconds, double wanted) {
+static bool is_enough(const Recorder *recorder, double wanted) {
   if (recorder->steps >= MOST_STEPS) return true;
-  if (recorder->steps < LEAST_STEPS || seconds < wanted) return false;
+  if (recorder->steps < LEAST_STEPS || recorder->seconds < wanted) return false;
   for (uint32_t k = 0; k < recorder->slot_count; k++)
-    if (recorder->slot[k].count < LEAST_SAMPLES) return seconds >= PATIENCE * wanted;
+    if (recorder->slot[k].count < LEAST_SAMPLES) return recorder->seconds >= PATIENCE * wanted;
   return true;
 }
 
-static simba_status record_steps(Recorder *recorder, double wanted, simba_error *error) {
+static simba_status record_turn(Recorder *recorder, double seconds, simba_error *error) {
   simba_status status = SIMBA_OK;
-  for (int k = 0; k < WARMING_STEPS && status == SIMBA_OK; k++) status = run_step(recorder, error);
   double begin = clock_seconds(), now = begin;
-  while (status == SIMBA_OK && !is_enough(recorder, now - begin, wanted)) {
+  do {
     begin_step(recorder);
     double start = clock_seconds();
     status = run_step(recorder, error);
     now = clock_seconds();
     if (status == SIMBA_OK) keep_samples(recorder, now - start);
+  } while (status == SIMBA_OK && now - begin < seconds && recorder->steps < MOST_STEPS);
+  recorder->seconds += now - begin;
+  return status;
+}
+
+/* Turns are so short that whatever else the machine does falls on everybody. The first step after somebody else's turn
+ * finds other data in the caches, so it does not count. */
+static simba_status record_by_turns(Recorder *recorders, uint32_t count, double wanted, simba_error *error) {
+  simba_status status = SIMBA_OK;
+  for (uint32_t k = 0; k < count * WARMING_STEPS && status == SIMBA_OK; k++)
+    status = run_step(&recorders[k % count], error);
+  for (bool more = true; more && status == SIMBA_OK;) {
+    more = false;
+    for (uint32_t k = 0; k < count && status == SIMBA_OK; k++) {
+      if (is_enough(&recorders[k], wanted)) continue;
+      more = true;
+      if (count > 1) status = run_step(&recorders[k], error);
+      if (status == SIMBA_OK) status = record_turn(&recorders[k], wanted / TURNS, error);
+    }
   }
   return status;
 }
@@ -326,25 +345,39 @@ static Profile *summarise(Recorder *recorder) {
   return profile;
 }
 
-simba_status profile_run(simba_model *model, const ProfileOptions *options, Profile **out_profile, simba_error *error) {
-  Recorder recorder = {.model = model, .prepares = options->entry != PROFILE_INFER};
+static simba_status open_recorder(Recorder *recorder, const ProfileOptions *options, simba_error *error) {
   static simba_status (*const create[PROFILE_ENTRIES])(Recorder *, simba_error *) = {create_inference, create_training,
                                                                                      create_gradients};
-  simba_status status = create[options->entry](&recorder, error);
-  if (status == SIMBA_OK) status = bind_inputs(&recorder, options, error);
+  simba_model *model = recorder->model;
+  recorder->prepares = options->entry != PROFILE_INFER;
+  simba_status status = create[options->entry](recorder, error);
+  if (status == SIMBA_OK) status = bind_inputs(recorder, options, error);
   if (status == SIMBA_OK) {
-    bind_outputs(&recorder, model->compiler->arena);
-    create_slots(&recorder, model->compiler->arena);
-    status = execution_reserve(recorder.execution, recorder.batch, error);
+    bind_outputs(recorder, model->compiler->arena);
+    create_slots(recorder, model->compiler->arena);
+    status = execution_reserve(recorder->execution, recorder->batch, error);
   }
-  if (status == SIMBA_OK) status = execution_prepare(recorder.execution, error);
-  if (status == SIMBA_OK) {
-    thread_pool_set_hook(model->pool, record_launch, &recorder);
-    status = record_steps(&recorder, options->seconds, error);
-    thread_pool_set_hook(model->pool, NULL, NULL);
+  if (status == SIMBA_OK) status = execution_prepare(recorder->execution, error);
+  if (status == SIMBA_OK) thread_pool_set_hook(model->pool, record_launch, recorder);
+  return status;
+}
+
+static void close_recorder(Recorder *recorder) {
+  thread_pool_set_hook(recorder->model->pool, NULL, NULL);
+  simba_trainer_destroy(recorder->trainer);
+  execution_destroy(recorder->gradients);
+}
+
+simba_status profile_run(simba_model *const *models, uint32_t count, const ProfileOptions *options,
+                         Profile **out_profiles, simba_error *error) {
+  Recorder *recorders = ARENA_ARRAY(models[0]->compiler->arena, Recorder, count);
+  simba_status status = SIMBA_OK;
+  for (uint32_t k = 0; k < count; k++) recorders[k] = (Recorder){.model = models[k]};
+  for (uint32_t k = 0; k < count && status == SIMBA_OK; k++) status = open_recorder(&recorders[k], options, error);
+  if (status == SIMBA_OK) status = record_by_turns(recorders, count, options->seconds, error);
+  for (uint32_t k = 0; k < count; k++) {
+    if (status == SIMBA_OK) out_profiles[k] = summarise(&recorders[k]);
+    close_recorder(&recorders[k]);
   }
-  if (status == SIMBA_OK) *out_profile = summarise(&recorder);
-  simba_trainer_destroy(recorder.trainer);
-  execution_destroy(recorder.gradients);
   return status;
 }

@@ -51,7 +51,9 @@ typedef struct Profile {
 
 /* "infer", "train", "gradients" */
 const char *profile_entry_name(ProfileEntry entry);
-/* Compiles what is needed. A model for PROFILE_TRAIN was created with options.training. Lives as long as the model. */
-simba_status profile_run(simba_model *model, const ProfileOptions *options, Profile **out_profile, simba_error *error);
+/* Compiles what is needed. A model for PROFILE_TRAIN was created with options.training. Several models (at least one)
+ * take turns, so that their times can be compared. A profile lives as long as its model. */
+simba_status profile_run(simba_model *const *models, uint32_t count, const ProfileOptions *options,
+                         Profile **out_profiles, simba_error *error);
 
 #endif
