@@ -13,7 +13,7 @@ model product(rows = 1, terms = 1, columns = 1) {
 SPECTRUM = """
 model spectrum(tokens = 1, channels = 1) {
   input x: f32[B, T = tokens, C = channels]
-  output y: complex[B, T, C] = fft(x, over = T)
+  output y = rfft(x, over = T)
 }
 """
 
