@@ -16,8 +16,7 @@ bool library_gemm_fits(const Kernel *kernel, const Target *target, int lanes);
 KernelWork library_gemm_work(const Kernel *kernel, const Target *target, int lanes);
 void library_gemm_emit(Session *session, const Kernel *kernel, const char *name);
 
-/* Any SPECTRAL kernel: its data is gathered first. Direction and scale are read from the table when running, so that
- * transforms both ways share a kernel as they do without libraries. FFTW's plans are made here. */
+/* Any SPECTRAL kernel: its data is gathered first. FFTW's plans are made here. */
 KernelWork library_dft_work(const Kernel *kernel, const Target *target, int lanes);
 void library_dft_emit(Session *session, const Kernel *kernel, const char *name);
 

@@ -1,4 +1,4 @@
-/* SPECTRAL kernels: a Fourier transform as the product of a constant table and the data. */
+/* SPECTRAL kernels: Fourier transforms along one axis, by levels of codelets across lanes (spectral_plan.h). */
 #ifndef SIMBAC_CODEGEN_SPECTRAL_H
 #define SIMBAC_CODEGEN_SPECTRAL_H
 
@@ -6,5 +6,9 @@
 
 KernelWork spectral_work(const Kernel *kernel, const Target *target, int lanes);
 void spectral_emit(Session *session, const Kernel *kernel, const char *name);
+
+/* The axes that are transformed, and their indices on one side at a row of it: part * rows + frequency or sample. */
+AxisMask spectral_axes(const Kernel *kernel);
+void spectral_set_row(Emitter *e, Place *place, AxisRole role, LLVMValueRef row);
 
 #endif

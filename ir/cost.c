@@ -104,7 +104,7 @@ static Cost cost_dft(const CostContext *context) {
   double levels = 0, points = shape_value_count(samples, context->symbols);
   int first = real_operand || real_result ? 0 : 1;
   for (uint32_t k = 0; k < axes->count; k++) levels += log2((double)samples->dim[axes->integers[k] + first].factor);
-  points /= 2;
+  points /= 2; /* two parts, or half the work */
   Cost cost = cost_move(context);
   cost.adds = 3 * points * levels;
   cost.multiplies = 2 * points * levels;

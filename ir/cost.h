@@ -22,7 +22,7 @@ Cost graph_cost(const Graph *graph, const int64_t *symbols);
 Cost op_element_cost(OpCode op);
 /* What a launch of the kernel computes, each expression once for each index of the axes it depends on, and the bytes
  * that it touches of its arguments, each once: what the best emitter cannot do without, whatever an emitter repeats. A
- * transform costs the product with a table that it is. */
+ * transform costs what the op does. */
 Cost kernel_cost(const Kernel *kernel, const int64_t *symbols);
 
 #endif

@@ -47,6 +47,15 @@ static void hash_expr(uint64_t *hash, const Expr *expr, uint32_t axis_count) {
   hash_guard(hash, &expr->index, axis_count);
 }
 
+static void hash_transform(uint64_t *hash, const Transform *transform, uint32_t axis_count) {
+  hash_word(hash, (uint64_t)transform->form);
+  hash_word(hash, transform->inverse);
+  hash_word(hash, (uint64_t)transform->extent);
+  hash_word(hash, real_bits(transform->scale));
+  hash_word(hash, transform->source);
+  for (uint32_t k = 0; k < axis_count; k++) hash_word(hash, (uint64_t)transform->row[k]);
+}
+
 uint64_t kernel_hash(const Kernel *kernel) {
   uint64_t hash = 0xcbf29ce484222325u;
   uint32_t axes = kernel->axis_count;
@@ -60,8 +69,8 @@ uint64_t kernel_hash(const Kernel *kernel) {
   hash_word(&hash, kernel->read_count);
   hash_word(&hash, kernel->left);
   hash_word(&hash, kernel->right);
-  hash_word(&hash, kernel->table);
   hash_word(&hash, (uint64_t)kernel->chunk);
+  hash_transform(&hash, &kernel->transform, axes);
   hash_word(&hash, kernel->expr_count);
   for (uint32_t k = 0; k < kernel->expr_count; k++) hash_expr(&hash, &kernel->expr[k], axes);
   hash_word(&hash, kernel->reduction_count);
@@ -131,12 +140,21 @@ static bool reduction_equal(const Reduction *a, const Reduction *b) {
   return a->kind == b->kind && a->expr == b->expr && a->over == b->over;
 }
 
+static bool transform_equal(const Transform *a, const Transform *b, uint32_t axis_count) {
+  for (uint32_t k = 0; k < axis_count; k++) {
+    if (a->row[k] != b->row[k]) return false;
+  }
+  return a->form == b->form && a->inverse == b->inverse && a->extent == b->extent &&
+         real_bits(a->scale) == real_bits(b->scale) && a->source == b->source;
+}
+
 bool kernel_equal(const Kernel *a, const Kernel *b) {
   uint32_t axes = a->axis_count;
   if (a->family != b->family || axes != b->axis_count || a->argument_count != b->argument_count ||
-      a->read_count != b->read_count || a->left != b->left || a->right != b->right || a->table != b->table ||
-      a->chunk != b->chunk || a->expr_count != b->expr_count || a->reduction_count != b->reduction_count ||
-      a->recurrence_count != b->recurrence_count || a->store_count != b->store_count) {
+      a->read_count != b->read_count || a->left != b->left || a->right != b->right ||
+      !transform_equal(&a->transform, &b->transform, axes) || a->chunk != b->chunk || a->expr_count != b->expr_count ||
+      a->reduction_count != b->reduction_count || a->recurrence_count != b->recurrence_count ||
+      a->store_count != b->store_count) {
     return false;
   }
   for (uint32_t k = 0; k < axes; k++) {

@@ -16,8 +16,8 @@
  *             Recurrences run along TIME; reductions may be over STATE, LANE, TIME or any subset. Never a buffer over
  *             all axes. A recurrence can leave its state at every `chunk` steps, and one that runs again for its
  *             adjoint can start from there: then no more than a chunk of states is kept at a time.
- *   SPECTRAL  one Fourier transform along an axis: a CONTRACT whose left factor is a constant table (program.h:
- *             BUFFER_CONSTANT), kept apart so that a fast transform can take its place.
+ *   SPECTRAL  one Fourier transform along an axis: EXPR_PRODUCT is the transform of the expression `source`; an
+ *             epilogue follows, as in a CONTRACT.
  *
  * What lowering guarantees and an emitter may rely on (kernel_verify checks it):
  *   all       Operands come before users, also through reductions and recurrences: a reduction's expression and a
@@ -33,11 +33,13 @@
  *             stores have unit stride along it wherever layouts allow, but that is not promised. The epilogue
  *             depends on PARALLEL axes only and has no reductions; every store has all PARALLEL axes. Factors may have
  *             guards, and are expressions of their own that only the product reads.
- *   SPECTRAL  the same with one factor, `table`, a BUFFER_CONSTANT: `left`, or `right` where the transformed axis is
- *             innermost. It is a dense matrix whose rows are results (part, frequency) and whose columns are samples
- *             (part, sample), the other way round as `right`; parts are one or two on each side, not one on both.
- *             Entry (p, k; q, n) is scale * cos(2 pi k n / N) where p = q, s * scale * sin(2 pi k n / N) where p = 1,
- *             and minus that where q = 1; s is -1 forwards and 1 backwards.
+ *   SPECTRAL  The REDUCED axes number the rows of the source: q * (samples of a part) + n is the sum of index times
+ *             Transform.row, for part q (0 real, 1 imaginary) of sample n; PARALLEL axes with a row number those of the
+ *             result, part p of frequency k, likewise. Such axes have constant extents, and each row one index. The
+ *             other PARALLEL axes number independent transforms. `form` says which sides have two parts and which a
+ *             half spectrum (ops.def). EXPR_PRODUCT is scale times the real (p = 0) or imaginary part of the sum over n
+ *             of the source times exp(-+ 2 pi i k n / N), + for inverse. `source` is any expression over the other
+ *             PARALLEL axes and REDUCED ones. Epilogue and stores are as in a CONTRACT.
  *   SCAN      PARALLEL axes, LANE, TIME, then STATE if there is one: exactly one LANE and one TIME. Recurrences of one
  *             direction come before all those of the other and do not depend on them; the later ones, and what is
  *             reduced and stored with them, may depend on the earlier ones' states at every step. A reduction is over
@@ -95,7 +97,7 @@ typedef enum ExprKind {
                  */
   EXPR_OP,      /* an elementwise OpCode of args */
   EXPR_REDUCED, /* reduction `which` */
-  EXPR_PRODUCT, /* contract, spectral: the finished sum */
+  EXPR_PRODUCT, /* contract: the finished sum; spectral: the transform */
   EXPR_STATE,   /* scan: h[t] of recurrence `which` */
   EXPR_PREVIOUS /* scan: h[t - 1] of recurrence `which` in its direction; the initial state at its first step */
 } ExprKind;
@@ -147,6 +149,15 @@ typedef struct Recurrence {
 
 #define EXPR_NO_INITIAL UINT32_MAX
 
+typedef struct Transform {
+  int64_t form; /* DFT_COMPLEX, ... */
+  bool inverse;
+  int64_t extent; /* N: samples of a whole period */
+  double scale;
+  uint32_t source;              /* expression */
+  int64_t row[KERNEL_MAX_AXES]; /* what a step along the axis adds to the number of the row; 0: not transformed */
+} Transform;
+
 typedef struct Kernel {
   LoweringKind family;
   uint32_t axis_count;
@@ -158,9 +169,9 @@ typedef struct Kernel {
   Reduction *reduction;
   Recurrence *recurrence;
   Store *store;
-  uint32_t left, right; /* contract, spectral: two EXPR_LOADs */
+  uint32_t left, right; /* contract: two EXPR_LOADs */
   int64_t chunk;        /* scan: steps from checkpoint to checkpoint; 0: it has none */
-  uint32_t table;       /* spectral: the one of them that loads the table */
+  Transform transform;  /* spectral */
 } Kernel;
 
 /* Channels in one tile of a scan's LANE axis; part of the meaning of Store.tile_stride, the same on every target so

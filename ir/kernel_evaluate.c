@@ -139,6 +139,33 @@ static double reduce(const Evaluation *evaluation, const Reduction *reduction, c
   return result;
 }
 
+static int64_t row_of(const Kernel *kernel, AxisRole role, const int64_t *index) {
+  int64_t row = 0;
+  for (uint32_t k = 0; k < kernel->axis_count; k++) {
+    if (kernel->axis[k].role == role) row += kernel->transform.row[k] * index[k];
+  }
+  return row;
+}
+
+/* One result, by the definition. */
+static double transform_at(const Evaluation *evaluation, const int64_t *outer) {
+  const Kernel *kernel = evaluation->kernel;
+  const Transform *transform = &kernel->transform;
+  int64_t rows_in = dft_rows_in(transform->form, transform->extent);
+  int64_t rows_out = dft_rows_out(transform->form, transform->extent), row = row_of(kernel, AXIS_PARALLEL, outer);
+  int64_t p = row / rows_out, k = row % rows_out;
+  int64_t index[KERNEL_MAX_AXES];
+  memcpy(index, outer, sizeof index);
+  double sum = 0;
+  do {
+    int64_t from = row_of(kernel, AXIS_REDUCED, index), q = from / rows_in, n = from % rows_in;
+    double angle = 2 * 3.14159265358979323846 * (double)(k * n % transform->extent) / (double)transform->extent;
+    double sine = transform->inverse ? sin(angle) : -sin(angle);
+    sum += value_at(evaluation, transform->source, index) * (p == q ? cos(angle) : p == 1 ? sine : -sine);
+  } while (advance(evaluation, kernel_axes(kernel, AXIS_REDUCED), index));
+  return transform->scale * sum;
+}
+
 static double product(const Evaluation *evaluation, const int64_t *outer) {
   const Kernel *kernel = evaluation->kernel;
   AxisMask over = kernel_axes(kernel, AXIS_REDUCED);
@@ -209,7 +236,8 @@ static double evaluate_at(const Evaluation *evaluation, const Expr *expr, const 
     case EXPR_REDUCED:
       return reduce(evaluation, &evaluation->kernel->reduction[expr->which], index);
     case EXPR_PRODUCT:
-      return product(evaluation, index);
+      return evaluation->kernel->family == LOWER_SPECTRAL ? transform_at(evaluation, index)
+                                                          : product(evaluation, index);
     default:
       guard_bug("kernel_evaluate: expression kind %d", expr->kind);
   }
@@ -218,8 +246,7 @@ static double evaluate_at(const Evaluation *evaluation, const Expr *expr, const 
 static void evaluate_expr(Evaluation *evaluation, uint32_t e, Arena *arena) {
   const Kernel *kernel = evaluation->kernel;
   const Expr *expr = &kernel->expr[e];
-  bool is_product = kernel->family == LOWER_CONTRACT || kernel->family == LOWER_SPECTRAL;
-  if (is_product && (e == kernel->left || e == kernel->right)) return; /* read by product() */
+  if (kernel->family == LOWER_CONTRACT && (e == kernel->left || e == kernel->right)) return; /* read by product() */
   for (uint32_t r = 0; r < kernel->recurrence_count; r++)
     if (kernel->recurrence[r].resumes && kernel->recurrence[r].initial == e) return; /* read by run_recurrence() */
   double *result = ARENA_ARRAY(arena, double, count_of(evaluation, expr->axes));

@@ -113,6 +113,35 @@ static void print_store(Text *out, const Store *store, const char *const *names)
   text_puts(out, "\n");
 }
 
+static void print_rows(const Kernel *kernel, AxisRole role, Text *out) {
+  text_puts(out, "0");
+  for (uint32_t k = 0; k < kernel->axis_count; k++) {
+    int64_t row = kernel->transform.row[k];
+    if (row == 0 || kernel->axis[k].role != role) continue;
+    if (row == 1)
+      text_print(out, " + i%u", k);
+    else
+      text_print(out, " + %lld*i%u", (long long)row, k);
+  }
+}
+
+static void print_transform(const Kernel *kernel, Text *out) {
+  static const char *const form[] = {[DFT_COMPLEX] = "complex to complex",
+                                     [DFT_REAL_TO_COMPLEX] = "real to complex",
+                                     [DFT_COMPLEX_TO_REAL] = "complex to real",
+                                     [DFT_REAL_TO_HALF] = "real to half spectrum",
+                                     [DFT_HALF_TO_REAL] = "half spectrum to real"};
+  const Transform *transform = &kernel->transform;
+  text_print(out, "  product = %stransform of %lld, %s, times ", transform->inverse ? "inverse " : "",
+             (long long)transform->extent, form[transform->form]);
+  text_real(out, transform->scale);
+  text_print(out, ", of e%u: row ", transform->source);
+  print_rows(kernel, AXIS_PARALLEL, out);
+  text_puts(out, " from rows ");
+  print_rows(kernel, AXIS_REDUCED, out);
+  text_puts(out, "\n");
+}
+
 void kernel_print(const Kernel *kernel, const char *const *names, Text *out) {
   static const char *const family[] = {
       [LOWER_MAP] = "map", [LOWER_CONTRACT] = "contract", [LOWER_SCAN] = "scan", [LOWER_SPECTRAL] = "spectral"};
@@ -129,9 +158,8 @@ void kernel_print(const Kernel *kernel, const char *const *names, Text *out) {
     print_expr(out, &kernel->expr[k], names);
     text_puts(out, "\n");
   }
-  if (kernel->family == LOWER_CONTRACT || kernel->family == LOWER_SPECTRAL) {
-    text_print(out, "  product = sum e%u * e%u\n", kernel->left, kernel->right);
-  }
+  if (kernel->family == LOWER_CONTRACT) text_print(out, "  product = sum e%u * e%u\n", kernel->left, kernel->right);
+  if (kernel->family == LOWER_SPECTRAL) print_transform(kernel, out);
   for (uint32_t k = 0; k < kernel->reduction_count; k++) {
     const Reduction *reduction = &kernel->reduction[k];
     text_print(out, "  r%u = %s of e%u over ", k, reduction->kind == REDUCE_SUM ? "sum" : "max", reduction->expr);

@@ -166,8 +166,6 @@ static const char *check_product(const Check *check) {
   const Expr *left = &kernel->expr[kernel->left], *right = &kernel->expr[kernel->right];
   if (left->kind != EXPR_LOAD || right->kind != EXPR_LOAD || kernel->left == kernel->right)
     return "factors are no loads";
-  if (kernel->family == LOWER_SPECTRAL && kernel->table != kernel->left && kernel->table != kernel->right)
-    return "the table is no factor";
   for (uint32_t e = 0; e < kernel->expr_count; e++) {
     if (kernel->expr[e].kind != EXPR_OP) continue;
     for (int k = 0; k < op_info(kernel->expr[e].op)->operands_min; k++) {
@@ -184,6 +182,43 @@ static const char *check_product(const Check *check) {
     stage = here;
   }
   return stage == 2 ? NULL : "no axis is right-only";
+}
+
+/* The axes of one side number `count` rows, each once: the row of each axis is the product of the extents of those with
+ * smaller ones. */
+static bool numbers_rows(const Kernel *kernel, AxisRole role, int64_t count) {
+  int64_t numbered = 1;
+  for (uint32_t found = 0; found <= kernel->axis_count; found++) {
+    uint32_t k = 0;
+    while (k < kernel->axis_count && (kernel->axis[k].role != role || kernel->transform.row[k] != numbered)) k++;
+    if (k == kernel->axis_count) break;
+    if (!dim_is_constant(kernel->axis[k].extent)) return false;
+    numbered *= kernel->axis[k].extent.factor;
+  }
+  return numbered == count;
+}
+
+static const char *check_transform(const Check *check) {
+  const Kernel *kernel = check->kernel;
+  const Transform *transform = &kernel->transform;
+  if (transform->form < 0 || transform->form >= DFT_FORM_COUNT || transform->extent < 1) return "no such transform";
+  if (transform->source >= kernel->expr_count) return "the source is missing";
+  AxisMask others = check->parallel;
+  int64_t product_of[2] = {1, 1};
+  for (uint32_t k = 0; k < kernel->axis_count; k++) {
+    if (transform->row[k] != 0) others &= ~((AxisMask)1 << k);
+    if (transform->row[k] == 0 && kernel->axis[k].role == AXIS_REDUCED) return "a REDUCED axis numbers no rows";
+    if (transform->row[k] == 0) continue;
+    product_of[kernel->axis[k].role == AXIS_REDUCED] *= kernel->axis[k].extent.factor;
+  }
+  int64_t rows[2] = {dft_parts_out(transform->form) * dft_rows_out(transform->form, transform->extent),
+                     dft_parts_in(transform->form) * dft_rows_in(transform->form, transform->extent)};
+  bool numbered = numbers_rows(kernel, AXIS_PARALLEL, rows[0]) && numbers_rows(kernel, AXIS_REDUCED, rows[1]);
+  if (!numbered || product_of[0] != rows[0] || product_of[1] != rows[1])
+    return "the axes do not number the rows of the transform";
+  if (kernel->expr[transform->source].axes & ~(others | check->reduced))
+    return "the source depends on the result's rows";
+  return NULL;
 }
 
 static const char *check_axes(const Check *check) {
@@ -218,7 +253,8 @@ const char *kernel_verify(const Kernel *kernel, Arena *arena) {
   for (uint32_t s = 0; s < kernel->store_count && message == NULL; s++) message = check_store(&check, s);
   if (message != NULL) return message;
   if (kernel->store_count == 0) return "nothing is stored";
-  if (kernel->family == LOWER_CONTRACT || kernel->family == LOWER_SPECTRAL) return check_product(&check);
+  if (kernel->family == LOWER_CONTRACT) return check_product(&check);
+  if (kernel->family == LOWER_SPECTRAL) return check_transform(&check);
   if (kernel->family != LOWER_SCAN) return NULL;
   message = check_scan_uses(&check);
   return message ? message : check_checkpoints(&check);

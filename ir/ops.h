@@ -98,5 +98,12 @@ static inline int dft_parts_in(int64_t form) { return form == DFT_REAL_TO_COMPLE
 static inline int dft_parts_out(int64_t form) {
   return form == DFT_COMPLEX_TO_REAL || form == DFT_HALF_TO_REAL ? 1 : 2;
 }
+/* Rows of one part on each side of a transform of `extent` samples. */
+static inline int64_t dft_rows_in(int64_t form, int64_t extent) {
+  return form == DFT_HALF_TO_REAL ? extent / 2 + 1 : extent;
+}
+static inline int64_t dft_rows_out(int64_t form, int64_t extent) {
+  return form == DFT_REAL_TO_HALF ? extent / 2 + 1 : extent;
+}
 
 #endif

@@ -62,17 +62,19 @@ static bool note_expr(const Expr *expr, ImageSlice *slice, bool *seen, const cha
 
 /* Products: rows of an image. The vector axis stays whole. */
 static bool product_fits(const Kernel *kernel, const ImageSlice *slice, const char **out_why) {
-  if (kernel->family != LOWER_CONTRACT && kernel->family != LOWER_SPECTRAL) return true;
+  bool product = kernel->family == LOWER_CONTRACT;
+  if (!product && kernel->family != LOWER_SPECTRAL) return true;
   int64_t rows = 1;
   uint32_t last = 0;
   for (uint32_t k = 0; k < kernel->axis_count; k++) {
     if (kernel->axis[k].role != AXIS_PARALLEL) continue;
     last = k;
+    if (!product) continue;
     bool left = kernel->expr[kernel->left].axes >> k & 1, right = kernel->expr[kernel->right].axes >> k & 1;
     if (left && !right) rows *= k == slice->axis ? slice->factor : kernel->axis[k].extent.factor;
   }
   *out_why = last == slice->axis ? "images are its vector axis" : "an image has too few rows for a product";
-  return last != slice->axis && (kernel->family == LOWER_SPECTRAL || rows >= ROWS_MIN);
+  return last != slice->axis && (!product || rows >= ROWS_MIN);
 }
 
 bool image_slice_find(const Kernel *kernel, Arena *arena, ImageSlice *out_slice, const char **out_why) {

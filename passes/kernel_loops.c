@@ -40,6 +40,9 @@ void kernel_map_loops(Kernel *kernel, const LoopMap *map) {
     kernel->reduction[r].over = map_mask(map, kernel->reduction[r].over);
   }
   for (uint32_t s = 0; s < kernel->store_count; s++) map_access(map, &kernel->store[s].access);
+  int64_t row[KERNEL_MAX_AXES] = {0};
+  for (uint32_t k = 0; k < map->count; k++) row[k] = kernel->transform.row[map->from[k]];
+  memcpy(kernel->transform.row, row, sizeof row);
 }
 
 /* May loops k and k + 1 be one? Then every address and index moves along k by extent(k + 1) times its step along k + 1.
@@ -67,6 +70,8 @@ static bool loops_merge(const Kernel *kernel, uint32_t k) {
   Dim extent = kernel->axis[k + 1].extent, product;
   if (role != kernel->axis[k + 1].role || (role != AXIS_PARALLEL && role != AXIS_REDUCED)) return false;
   if (!dim_multiply(kernel->axis[k].extent, extent, &product)) return false;
+  const int64_t *row = kernel->transform.row;
+  if ((row[k] != 0 || row[k + 1] != 0) && row[k] != row[k + 1] * extent.factor) return false;
   for (uint32_t e = 0; e < kernel->expr_count; e++) {
     const Expr *expr = &kernel->expr[e];
     if (!access_merges(&expr->access, k, extent) || !guard_merges(&expr->index, k, extent)) return false;

@@ -69,7 +69,7 @@ bool builder_split(Builder *builder, const SplitRequest *request, NodeId otherwi
 }
 
 uint32_t builder_expr(Builder *builder, const Expr *expr) {
-  bool product = builder->family == LOWER_CONTRACT || builder->family == LOWER_SPECTRAL;
+  bool product = builder->family == LOWER_CONTRACT;
   for (uint32_t e = 0; e < builder->expr_count; e++) {
     if (product && (e == builder->left || e == builder->right)) continue; /* factors are read by the product alone */
     if (builder->expr[e].kind == expr->kind && expr_equal(&builder->expr[e], expr, KERNEL_MAX_AXES)) return e;
@@ -152,8 +152,7 @@ bool builder_store(Builder *builder, ValueId value, const Shape *shape, const Pl
 static int loop_rank(const Kernel *kernel, uint32_t k) {
   static const int by_role[] = {
       [AXIS_PARALLEL] = 0, [AXIS_LANE] = 3, [AXIS_TIME] = 4, [AXIS_STATE] = 5, [AXIS_REDUCED] = 6};
-  bool product = kernel->family == LOWER_CONTRACT || kernel->family == LOWER_SPECTRAL;
-  if (!product || kernel->axis[k].role != AXIS_PARALLEL) return by_role[kernel->axis[k].role];
+  if (kernel->family != LOWER_CONTRACT || kernel->axis[k].role != AXIS_PARALLEL) return by_role[kernel->axis[k].role];
   bool left = kernel->expr[kernel->left].axes >> k & 1, right = kernel->expr[kernel->right].axes >> k & 1;
   return left && right ? 0 : left ? 1 : 2;
 }
@@ -204,7 +203,7 @@ Kernel *builder_finish(Builder *builder, Arena *arena, ValueId **out_arguments) 
   kernel->store = arena_copy(arena, builder->store, builder->store_count * sizeof(Store));
   kernel->left = builder->left;
   kernel->right = builder->right;
-  kernel->table = builder->table;
+  kernel->transform = builder->transform;
   kernel->chunk = builder->chunk;
   order_loops(kernel);
   kernel_merge_loops(kernel);

@@ -131,7 +131,8 @@ typedef struct Builder {
   ValueId slot[SLOTS_MAX]; /* values read and written, in order of first use */
   bool slot_written[SLOTS_MAX];
   uint32_t slot_count;
-  uint32_t left, right, table;
+  uint32_t left, right;                /* contract */
+  Transform transform;                 /* spectral */
   int64_t chunk;                       /* scan: steps from checkpoint to checkpoint, 0 for none */
   PlacedExpr **placed;                 /* by node */
   int32_t lane_axis, state_axis;       /* scan: axes of the anchor, state_axis -1 for none */

@@ -1,4 +1,4 @@
-/* CONTRACT and SPECTRAL kernels as machine code against kernel_evaluate: every awkward size, axes that merge and that
+/* CONTRACT kernels as machine code against kernel_evaluate: every awkward size, axes that merge and that
  * do not, symbolic rows and terms, views, windows, epilogues, every vector width; and against themselves: the same bits
  * however the items are divided, and the same values at every width. */
 #include "tests/kernel_bench.h"
@@ -374,58 +374,6 @@ START_TEST(windows) {
 }
 END_TEST
 
-/* --- transforms ----------------------------------------------------------------------------------------------- */
-
-/* p and k: part and frequency of the result; q and n: of the samples. */
-typedef struct Transform {
-  Product product;
-  bool table_is_right;
-  int64_t parts, frequencies, sample_parts, samples;
-  int sign;
-} Transform;
-
-static const Transform TRANSFORMS[] = {
-    {{"pkbd", "n", {N(2), N(9), B1, N(33), N(16)}, "pkn", "bnd", "pbkd", PLAIN}, false, 2, 9, 1, 16, -1},
-    {{"pkbd", "n", {N(2), N(49), N(3), N(20), N(96)}, "pkn", "bnd", "pbkd", BIASED}, false, 2, 49, 1, 96, -1},
-    {{"kbd", "qn", {N(15), B1, N(17), N(2), N(15)}, "kqn", "qbnd", "bkd", RICH}, false, 1, 15, 2, 15, 1},
-    {{"bpk", "n", {B1, N(2), N(31), N(31)}, "bn", "npk", "pbk", BIASED}, true, 2, 31, 1, 31, -1},
-    {{"bk", "qn", {B1, N(32), N(2), N(32)}, "qbn", "qnk", "bk", RICH}, true, 1, 32, 2, 32, 1},
-    {{"bpk", "n", {N(100), N(2), N(4), N(7)}, "bn", "npk", "bpk", PLAIN}, true, 2, 4, 1, 7, -1},
-};
-enum { TRANSFORM_COUNT = sizeof TRANSFORMS / sizeof *TRANSFORMS };
-
-static double table_entry(const Transform *transform, int64_t row, int64_t column) {
-  int64_t p = row / transform->frequencies, k = row % transform->frequencies;
-  int64_t q = column / transform->samples, n = column % transform->samples;
-  double angle = 2 * acos(-1.0) * (double)(k * n % transform->samples) / (double)transform->samples;
-  if (p == q) return cos(angle);
-  return (p ? transform->sign : -transform->sign) * sin(angle);
-}
-
-static void add_transform(KernelBench *bench, const Transform *transform) {
-  const Product *product = &transform->product;
-  Builder b = begin(bench, LOWER_SPECTRAL, product->parallel, product->reduced, product->extent);
-  b.kernel->left = load(&b, product->left);
-  b.kernel->right = load(&b, product->right);
-  b.kernel->table = transform->table_is_right ? b.kernel->right : b.kernel->left;
-  finish(&b, product->parallel, product->result, product->epilogue);
-  const Launch *launch = &bench->program.launch[bench->program.launch_count - 1];
-  float *table = bench->data[launch->argument[b.kernel->expr[b.kernel->table].access.slot]];
-  int64_t rows = transform->parts * transform->frequencies, columns = transform->sample_parts * transform->samples;
-  for (int64_t r = 0; r < rows; r++)
-    for (int64_t c = 0; c < columns; c++)
-      table[transform->table_is_right ? c * rows + r : r * columns + c] = (float)table_entry(transform, r, c);
-}
-
-START_TEST(transforms) {
-  Arena *arena = arena_create();
-  KernelBench *bench = begin_bench(arena);
-  for (int k = 0; k < TRANSFORM_COUNT; k++) add_transform(bench, &TRANSFORMS[k]);
-  check_all(bench);
-  arena_destroy(arena);
-}
-END_TEST
-
 int main(void) {
   Suite *suite = suite_create("codegen_contract");
   TCase *test_case = tcase_create("contract");
@@ -433,7 +381,6 @@ int main(void) {
   tcase_add_loop_test(test_case, sizes, 0, WIDTHS);
   tcase_add_test(test_case, layouts);
   tcase_add_test(test_case, windows);
-  tcase_add_test(test_case, transforms);
   suite_add_tcase(suite, test_case);
   return suite_run(suite);
 }
