@@ -64,19 +64,30 @@ NamedTensor complex_magnitude(Elaborator *elaborator, Span span, const NamedTens
   return tensor_unary(elaborator, span, OP_SQRT, &square);
 }
 
+/* i z: part 0 is -Im z, part 1 is Re z. The parts are read the other way round, which moves nothing. */
+static NamedTensor complex_turned(Elaborator *elaborator, Span span, const NamedTensor *z) {
+  Dim two = dim_constant(2);
+  Shape vector = {.rank = 1, .dim = {two}}, shape = tensor_shape(z);
+  NodeId part = emit(elaborator, span, OP_INDEX, NULL, 0, &(Attribute){.count = 1, .dims = &two});
+  NodeId twice = emit_binary(elaborator, span, OP_ADD, part, part);
+  NodeId signs = emit_binary(elaborator, span, OP_SUBTRACT, twice, emit_constant_like(elaborator, span, 1, &vector));
+  Attribute spread[] = {{.count = (uint32_t)shape.rank, .dims = shape.dim}, {.count = 1, .integers = (int64_t[]){0}}};
+  signs = emit(elaborator, span, OP_BROADCAST, &signs, 1, spread);
+  NodeId swapped = emit(elaborator, span, OP_REVERSE, &z->node, 1, &(Attribute){.integer = 0});
+  NamedTensor result = *z;
+  result.node = emit_binary(elaborator, span, OP_MULTIPLY, swapped, signs);
+  return result;
+}
+
+/* a b = a Re b + (i a) Im b: both terms are elementwise over all parts, so the product is one kernel. */
 NamedTensor complex_multiply(Elaborator *elaborator, Span span, const NamedTensor *a, Span a_span, const NamedTensor *b,
                              Span b_span) {
-  NamedTensor shape = {0};
-  if (!tensor_union(elaborator, span, a, a_span, b, b_span, &shape)) return shape;
-  NamedTensor a_real = complex_part(elaborator, span, a, 0), a_imaginary = complex_part(elaborator, span, a, 1);
-  NamedTensor b_real = complex_part(elaborator, span, b, 0), b_imaginary = complex_part(elaborator, span, b, 1);
-  NamedTensor rr = tensor_binary(elaborator, span, OP_MULTIPLY, &a_real, a_span, &b_real, b_span);
-  NamedTensor ii = tensor_binary(elaborator, span, OP_MULTIPLY, &a_imaginary, a_span, &b_imaginary, b_span);
-  NamedTensor ri = tensor_binary(elaborator, span, OP_MULTIPLY, &a_real, a_span, &b_imaginary, b_span);
-  NamedTensor ir = tensor_binary(elaborator, span, OP_MULTIPLY, &a_imaginary, a_span, &b_real, b_span);
-  NamedTensor real = tensor_binary(elaborator, span, OP_SUBTRACT, &rr, span, &ii, span);
-  NamedTensor imaginary = tensor_binary(elaborator, span, OP_ADD, &ri, span, &ir, span);
-  return complex_join(elaborator, span, &real, &imaginary);
+  NamedTensor real = complex_part(elaborator, span, b, 0), imaginary = complex_part(elaborator, span, b, 1);
+  NamedTensor turned = complex_turned(elaborator, span, a);
+  NamedTensor straight = tensor_binary(elaborator, span, OP_MULTIPLY, a, a_span, &real, b_span);
+  NamedTensor crossed = tensor_binary(elaborator, span, OP_MULTIPLY, &turned, a_span, &imaginary, b_span);
+  if (straight.node == NODE_NONE || crossed.node == NODE_NONE) return straight;
+  return tensor_binary(elaborator, span, OP_ADD, &straight, span, &crossed, span);
 }
 
 /* a / b = a conj(b) / |b|^2 */
