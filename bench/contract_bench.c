@@ -94,6 +94,82 @@ static void bench_products(Bench *bench) {
     for (size_t size = 0; size < sizeof SIZES / sizeof *SIZES; size++) bench_size(bench, &SIZES[size], kinds[k]);
 }
 
+/* --- convolutions -------------------------------------------------------------------------------------------- */
+
+/* Of images [batch, height, width, in] with zeros around them, or of sequences where the height is 1; `groups` of as many
+ * channels are convolved apart, and with as many groups as channels there is a filter for each. */
+typedef struct Convolution {
+  int64_t batch, height, width, in, out, size, stride, groups;
+} Convolution;
+
+static const Convolution CONVOLUTIONS[] = {
+    {1, 56, 56, 64, 64, 3, 1, 1},     {1, 56, 56, 64, 128, 3, 2, 1},    {1, 224, 224, 3, 32, 7, 2, 1},
+    {1, 28, 28, 128, 128, 3, 1, 4},   {1, 28, 28, 128, 128, 3, 1, 128}, {1, 56, 56, 64, 64, 3, 1, 64},
+    {32, 1, 96, 128, 128, 4, 1, 128}, {8, 1, 196, 640, 640, 4, 1, 640}, {32, 1, 96, 64, 64, 3, 1, 1},
+};
+
+/* [.., extent, ..] -> [.., windows, size, ..] */
+static NodeId windows_along(Graph *graph, NodeId x, int64_t axis, const Convolution *c) {
+  int64_t low = (c->size - 1) / 2;
+  return graph_window(graph, graph_pad(graph, x, axis, low, c->size - 1 - low), axis, c->size, c->stride);
+}
+
+static NodeId parameter(Graph *graph, int32_t rank, const int64_t *extents) {
+  Shape shape = {.rank = rank};
+  for (int32_t k = 0; k < rank; k++) shape.dim[k] = dim_constant(extents[k]);
+  return graph_leaf(graph, OP_PARAMETER, "weight", &shape);
+}
+
+static NodeId depthwise(Graph *graph, const Convolution *c, NodeId windows) {
+  bool image = c->height > 1;
+  const int64_t filter[] = {c->in, c->size, c->size}, axes[] = {2, 3}, image_axes[] = {2, 4, 5};
+  const int64_t last[] = {1, 0}, image_last[] = {1, 2, 0}, sums[] = {2}, image_sums[] = {2, 4};
+  NodeId weight = parameter(graph, image ? 3 : 2, filter);
+  weight = graph_permute(graph, weight, image ? image_last : last); /* the channels */
+  NodeId wide = graph_broadcast(graph, weight, graph_shape(graph, windows), image ? image_axes : axes);
+  NodeId product = graph_binary(graph, OP_MULTIPLY, windows, wide);
+  return graph_reduce(graph, OP_REDUCE_SUM, product, image ? image_sums : sums, image ? 2 : 1);
+}
+
+/* Weights are [group, out, in, size, size] or [group, out, in, size], as checkpoints have them. */
+static NodeId grouped(Graph *graph, const Convolution *c, NodeId windows) {
+  bool image = c->height > 1;
+  const int64_t filter[] = {c->groups, c->out / c->groups, c->in / c->groups, c->size, c->size};
+  Shape shape = *graph_shape(graph, windows);
+  shape.dim[shape.rank - 1] = dim_constant(c->groups);
+  shape.dim[shape.rank++] = dim_constant(c->in / c->groups);
+  NodeId split = graph_reshape(graph, windows, &shape);
+  NodeId weight = parameter(graph, image ? 5 : 4, filter);
+  return graph_contract(graph, split, weight, image ? "bhpwqgi,goipq->bhwgo" : "btpgi,goip->btgo");
+}
+
+static void bench_convolution(Bench *bench, const Convolution *c) {
+  if (!is_wanted(bench, "conv", c->in)) return;
+  Arena *arena = arena_create();
+  Graph *graph = graph_create(arena, "convolution");
+  graph_symbol(graph, "B");
+  bool image = c->height > 1;
+  Dim batch = dim_symbol(1, 1), height = dim_constant(c->height), width = dim_constant(c->width);
+  Dim in = dim_constant(c->in);
+  Shape images = {4, {batch, height, width, in}}, sequences = {3, {batch, width, in}};
+  NodeId x = graph_leaf(graph, OP_INPUT, "x", image ? &images : &sequences);
+  NodeId windows = windows_along(graph, x, 1, c);
+  if (image) windows = windows_along(graph, windows, 3, c);
+  NodeId y = c->groups == c->in ? depthwise(graph, c, windows) : grouped(graph, c, windows);
+  graph_add_output(graph, OUTPUT_VALUE, "y", y, NODE_NONE);
+  int64_t area = image ? c->size * c->size : c->size, across = (c->width + c->stride - 1) / c->stride;
+  int64_t down = image ? (c->height + c->stride - 1) / c->stride : 1;
+  printf("conv %3lld x %3lld, %3lld to %3lld by %lld / %lld, %3lld groups ", (long long)c->height, (long long)c->width,
+         (long long)c->in, (long long)c->out, (long long)c->size, (long long)c->stride, (long long)c->groups);
+  bench_graph(bench, graph, c->batch,
+              2.0 * (double)(c->batch * down * across) * (double)(c->out * area * c->in / c->groups));
+  arena_destroy(arena);
+}
+
+static void bench_convolutions(Bench *bench) {
+  for (size_t k = 0; k < sizeof CONVOLUTIONS / sizeof *CONVOLUTIONS; k++) bench_convolution(bench, &CONVOLUTIONS[k]);
+}
+
 int main(int argument_count, char **arguments) {
   Bench bench = {.seconds = argument_count > 1 ? atof(arguments[1]) : 0.3,
                  .kind = argument_count > 2 ? arguments[2] : NULL,
@@ -103,6 +179,7 @@ int main(int argument_count, char **arguments) {
   bench_print_machine();
   printf("GFLOP/s and share of the peak\n%-8s  rows x cols x terms   1 thread        2 threads\n", "");
   bench_products(&bench);
+  bench_convolutions(&bench);
   printf("peak: %.1f, %.1f\n", 1e-9 * bench.peak_flops[1], 1e-9 * bench.peak_flops[2]);
   arena_destroy(arena);
   return 0;

@@ -7,8 +7,7 @@
  *   mean, variance and the normalised row of a layer norm: one map kernel that walks each row a few times
  *
  * Pairs of a value and its reader are tried in order of the reader's id. They merge where
- *   - the families allow it: maps with maps, a product or transform with the elementwise ops behind it (its epilogue),
- *     a pad or concatenation of one part into the product that reads it;
+ *   - the families allow it: maps with maps, a product or transform with the elementwise ops behind it (its epilogue);
  *   - it pays (is_profitable): nothing expensive is computed more often, no parallel work becomes serial;
  *   - nothing outside would both feed the merged cluster and wait for it;
  *   - the merged cluster lowers to one kernel, which lowering itself is asked.
@@ -121,8 +120,6 @@ static bool has_op(const Fusion *fusion, uint32_t cluster, bool (*test)(OpCode o
   return false;
 }
 
-static bool is_no_pad(OpCode op) { return op != OP_PAD; }
-
 /* Work for more than one thread and whole vectors when the elements of the shape are independent items? */
 static bool is_parallel(const Shape *shape) {
   enum { FEWEST = 16 };
@@ -154,9 +151,8 @@ static bool is_profitable(const Fusion *fusion, NodeId value, NodeId reader) {
   bool alone = feeds_only(fusion, from, to);
   bool same = shape_equal(&source->shape, &node->shape);
   if (source->op == OP_CONCAT || node->op == OP_CONCAT) return false;
-  if (is_product(clusters->family[to]) && reader == clusters->anchor[to]) {
-    return alone && !has_op(fusion, from, is_no_pad);
-  }
+  /* A factor is read more than once, by loops that have no time for guards: a padded copy of it costs less. */
+  if (is_product(clusters->family[to]) && reader == clusters->anchor[to]) return false;
   if (is_product(clusters->family[to])) return alone && same && !has_op(fusion, from, is_reduction);
   if (is_product(clusters->family[from])) return same && op_is_elementwise(node->op);
   if (is_reduction(node->op)) {

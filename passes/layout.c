@@ -1,4 +1,5 @@
-/* Layout: the second factor of a product is laid out anew where the vector axis of the result is not contiguous in it.
+/* Layout: the second factor of a product is laid out anew where the vector axis of the result is not contiguous in it,
+ * and so is a weight that an elementwise op reads along its last axis (a filter for each channel).
  *
  *   %3 = contract(%1, %2) "bi,oi->bo"            %3 = permute(%2) {axes = [1, 0]}; %4 = copy(%3)
  *                                         ->     %5 = contract(%1, %4) "bi,io->bo"
@@ -63,8 +64,25 @@ static char vector_letter(const Graph *graph, const Node *node, const Labels *la
   return other_side ? vector : 0;
 }
 
+/* Is it a parameter, or a view of one? */
+static bool is_weight(const Graph *graph, NodeId id) {
+  while (op_info(graph_op(graph, id))->lowering == LOWER_VIEW) id = graph_operand(graph, id, 0);
+  return graph_op(graph, id) == OP_PARAMETER;
+}
+
+/* A weight that is read along the last axis of an elementwise op, and does not lie so. */
+static NodeId lay_out_broadcast(Graph *to, const Node *node, NodeId operand) {
+  const Attribute *axes = &node->attribute[BROADCAST_AXES];
+  int32_t last = graph_shape(to, operand)->rank - 1;
+  if (last < 1 || !is_weight(to, operand) || axes->integers[last] != node->shape.rank - 1) return NODE_NONE;
+  if (dim_equal(graph_shape(to, operand)->dim[last], dim_constant(1)) || is_contiguous(to, operand, last))
+    return NODE_NONE;
+  return graph_broadcast(to, graph_unary(to, OP_COPY, operand), &node->shape, axes->integers);
+}
+
 static NodeId lay_out(Graph *to, const Node *node, const NodeId *given, void *unused) {
   (void)unused;
+  if (node->op == OP_BROADCAST) return lay_out_broadcast(to, node, given[0]);
   if (node->op != OP_CONTRACT) return NODE_NONE;
   Labels labels;
   const char *message;
