@@ -14,6 +14,7 @@ typedef struct Entry {
   const char *const *kernel_name;
   LLVMValueRef table[CALL_ARENA + 1]; /* pointer of each field of the call, NULL: not loaded */
   LLVMValueRef scratch;               /* of the worker; of all workers, in an entry point */
+  LLVMValueRef image_call;            /* a copy of the call that says which image is at work */
   LLVMValueRef arguments;             /* [most arguments x pointer] on the stack, used again by every launch */
   LLVMValueRef launch;                /* the helper below */
   LLVMValueRef *constant;             /* by buffer: its bytes, NULL: not emitted yet */
@@ -199,16 +200,17 @@ static LLVMValueRef launch_function(Entry *entry, const Launch *launch) {
   return kernel_function(entry->e.session, entry->kernel_name[launch->kernel]);
 }
 
-static void emit_launch_call(Entry *entry, LLVMValueRef function, LLVMValueRef items, LLVMValueRef scratch,
-                             uint32_t number) {
+static void emit_launch_call(Entry *entry, LLVMValueRef call, LLVMValueRef function, LLVMValueRef items,
+                             LLVMValueRef scratch, uint32_t number) {
   Emitter *e = &entry->e;
-  LLVMValueRef arguments[] = {e->call, function, entry->arguments, items, emit_i32(e, (int32_t)number), scratch};
+  LLVMValueRef arguments[] = {call, function, entry->arguments, items, emit_i32(e, (int32_t)number), scratch};
   LLVMBuildCall2(e->builder, launch_type(e->session), entry->launch, arguments, 6, "");
 }
 
 static void emit_launch(Entry *entry, const Launch *launch, LLVMValueRef image, LLVMValueRef scratch, uint32_t number) {
   emit_arguments(entry, launch, image);
-  emit_launch_call(entry, launch_function(entry, launch), emit_launch_items(entry, launch), scratch, number);
+  LLVMValueRef call = image ? entry->image_call : entry->e.call;
+  emit_launch_call(entry, call, launch_function(entry, launch), emit_launch_items(entry, launch), scratch, number);
 }
 
 static uint32_t most_arguments(const Program *program) {
@@ -230,6 +232,21 @@ static void begin_function(Entry *entry, LLVMValueRef function) {
 
 /* --- groups ---------------------------------------------------------------------------------------------------- */
 
+static void copy_call(Entry *entry) {
+  Emitter *e = &entry->e;
+  LLVMTypeRef type = e->session->call_struct;
+  entry->image_call = emit_alloca(e, type, 1, 16);
+  LLVMBuildStore(e->builder, LLVMBuildLoad2(e->builder, type, e->call, ""), entry->image_call);
+}
+
+static void emit_image_number(Entry *entry, LLVMValueRef image) {
+  Emitter *e = &entry->e;
+  Session *s = e->session;
+  LLVMValueRef symbols = LLVMBuildStructGEP2(e->builder, s->call_struct, entry->image_call, CALL_SYMBOL, "");
+  LLVMValueRef index = emit_i64(e, SYMBOL_IMAGE - 1);
+  LLVMBuildStore(e->builder, image, LLVMBuildGEP2(e->builder, s->i64, symbols, &index, 1, ""));
+}
+
 /* A function of a kernel's type whose items are images. */
 static LLVMValueRef emit_group(const Entry *outer, const LaunchGroup *group) {
   Entry entry = *outer;
@@ -240,13 +257,15 @@ static LLVMValueRef emit_group(const Entry *outer, const LaunchGroup *group) {
   begin_function(&entry, function);
   entry.scratch = LLVMGetParam(function, 2);
   LLVMValueRef scratch = emit_bytes_behind(e, entry.scratch, group->local_bytes);
+  copy_call(&entry);
   Loop images;
   loop_begin(e, &images, LLVMGetParam(function, 3), LLVMGetParam(function, 4), 1);
+  emit_image_number(&entry, images.index);
   for (uint32_t k = group->first; k < group->first + group->count; k++) {
     const Launch *launch = &entry.program->launch[k];
     emit_arguments(&entry, launch, images.index);
     LLVMValueRef items = emit_launch_items(&entry, launch);
-    LLVMValueRef arguments[] = {e->call, entry.arguments, scratch, emit_i64(e, 0), items};
+    LLVMValueRef arguments[] = {entry.image_call, entry.arguments, scratch, emit_i64(e, 0), items};
     LLVMBuildCall2(e->builder, s->kernel_type, launch_function(&entry, launch), arguments, 5, "");
   }
   loop_end(e, &images);
@@ -281,10 +300,11 @@ static LLVMValueRef emit_whole_images(Emitter *e, LLVMValueRef images) {
 static void emit_group_launch(Entry *entry, const LaunchGroup *group, LLVMValueRef function) {
   Emitter *e = &entry->e;
   LLVMValueRef images = e->symbol[SYMBOL_BATCH - 1], whole = emit_whole_images(e, images);
-  emit_launch_call(entry, function, whole, entry->scratch, group->first);
+  emit_launch_call(entry, e->call, function, whole, entry->scratch, group->first);
   LLVMValueRef scratch = emit_bytes_behind(e, entry->scratch, group->local_bytes);
   Loop rest;
   loop_begin(e, &rest, whole, images, 1);
+  emit_image_number(entry, rest.index);
   for (uint32_t k = group->first; k < group->first + group->count; k++)
     emit_launch(entry, &entry->program->launch[k], rest.index, scratch, k);
   loop_end(e, &rest);
@@ -311,6 +331,7 @@ static void emit_run(Entry *entry) {
   LLVMValueRef *group = ARENA_ARRAY(entry->e.session->arena, LLVMValueRef, program->group_count + 1);
   for (uint32_t g = 0; g < program->group_count; g++) group[g] = emit_group(entry, &program->group[g]);
   begin_entry_point(entry, "run");
+  if (program->group_count > 0) copy_call(entry);
   uint32_t at = 0;
   for (uint32_t g = 0; g <= program->group_count; g++) {
     uint32_t next = g < program->group_count ? program->group[g].first : program->launch_count;

@@ -19,6 +19,7 @@ Graph *graph_create(Arena *arena, const char *name) {
   Graph *graph = ARENA_NEW(arena, Graph);
   graph->arena = arena;
   graph->name = arena_text(arena, name, strlen(name));
+  graph->symbol[SYMBOL_IMAGE - 1] = "image";
   graph->node = arena_grow(arena, NULL, 0, &graph->node_capacity, sizeof(Node));
   graph->hash = ARENA_NEW(arena, struct GraphHash);
   graph->hash->capacity = FIRST_CAPACITY;
@@ -39,7 +40,7 @@ int32_t graph_symbol(Graph *graph, const char *name) {
   for (int32_t k = 0; k < graph->symbol_count; k++) {
     if (strcmp(graph->symbol[k], name) == 0) return k + 1;
   }
-  if (graph->symbol_count == SYMBOL_MAX) guard_bug("a graph has at most %d symbols", SYMBOL_MAX);
+  if (graph->symbol_count == SYMBOL_IMAGE - 1) guard_bug("a graph has at most %d symbols", SYMBOL_IMAGE - 1);
   graph->symbol[graph->symbol_count++] = arena_text(graph->arena, name, strlen(name));
   return graph->symbol_count;
 }

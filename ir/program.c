@@ -81,7 +81,7 @@ static void print_launch(const Launch *launch, uint32_t number, const Program *p
   text_print(out, "%s%u: k%u(", launch->advance ? "    " : "  ", number, launch->kernel);
   for (uint32_t a = 0; a < program->kernel[launch->kernel]->argument_count; a++) {
     text_print(out, "%sb%u", a > 0 ? ", " : "", launch->argument[a]);
-    if (launch->advance && launch->advance[a] != 0) text_print(out, " + %lld i", (long long)launch->advance[a]);
+    if (launch->advance && launch->advance[a] != 0) text_print(out, " + %lld*image", (long long)launch->advance[a]);
   }
   text_print(out, ") for %%%u %s\n", launch->node, op_info(graph_op(program->graph, launch->node))->name);
 }
@@ -91,7 +91,7 @@ static void print_run(const Program *program, Text *out) {
   for (uint32_t k = 0; k < program->launch_count; k++) {
     const LaunchGroup *next = group < program->group_count ? &program->group[group] : NULL;
     if (next && next->first == k) {
-      text_print(out, "  for each image i, %lld bytes of scratch\n", (long long)next->local_bytes);
+      text_print(out, "  for each image, %lld bytes of scratch\n", (long long)next->local_bytes);
       group++;
     }
     print_launch(&program->launch[k], k, program, out);

@@ -376,7 +376,7 @@ static bool read_symbols(Reader *reader) {
     int32_t symbol;
     if (!expect_kind(reader, IR_TOKEN_NAME, "a symbol", &name)) return false;
     bool known = find_symbol(reader->graph, name.text, &symbol);
-    if (known || reader->graph->symbol_count == SYMBOL_MAX) {
+    if (known || reader->graph->symbol_count == SYMBOL_IMAGE - 1) {
       diagnostic_error(reader->diagnostics, DIAG_IR_SYMBOL, name.span, name.text,
                        known ? "declared twice" : "one too many");
       return false;

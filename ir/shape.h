@@ -8,7 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SHAPE_MAX_RANK = 8, SYMBOL_NONE = 0, SYMBOL_BATCH = 1, SYMBOL_MAX = 4 };
+/* The last symbol is no extent: in a kernel that does the work of one image, it is the number of that image. */
+enum { SHAPE_MAX_RANK = 8, SYMBOL_NONE = 0, SYMBOL_BATCH = 1, SYMBOL_MAX = 4, SYMBOL_IMAGE = SYMBOL_MAX };
 
 /* factor * symbol, or just factor where symbol is SYMBOL_NONE. Symbols are numbered from 1 in their graph. */
 typedef struct Dim {

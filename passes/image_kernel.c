@@ -53,8 +53,8 @@ static bool note_expr(const Expr *expr, ImageSlice *slice, bool *seen, const cha
       *out_why = "it asks for the number of the image";
       return expr->index.coefficient[slice->axis] == 0;
     case EXPR_RANDOM:
-      *out_why = "its random numbers are numbered over the batch";
-      return expr->access.stride[slice->axis].factor == 0;
+      *out_why = "its random numbers are not numbered along the batch";
+      return dim_is_constant(expr->access.stride[slice->axis]);
     default:
       return true;
   }
@@ -192,7 +192,10 @@ Kernel *image_kernel(const Kernel *kernel, const ImageSlice *slice, const bool *
   image->reduction = arena_copy(arena, kernel->reduction, kernel->reduction_count * sizeof(Reduction));
   image->axis[slice->axis].extent = dim_constant(slice->factor);
   for (uint32_t e = 0; e < image->expr_count; e++) {
-    if (image->expr[e].kind == EXPR_LOAD) cut_access(image, local, &image->expr[e].access);
+    Access *access = &image->expr[e].access;
+    if (image->expr[e].kind == EXPR_LOAD) cut_access(image, local, access);
+    if (image->expr[e].kind == EXPR_RANDOM)
+      access->offset.per_symbol[SYMBOL_IMAGE - 1] = access->stride[slice->axis].factor * slice->factor;
   }
   for (uint32_t s = 0; s < image->store_count; s++) {
     Store *store = &image->store[s];

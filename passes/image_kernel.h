@@ -2,7 +2,8 @@
  *
  * The loop of extent factor * B goes through `factor` elements of each image. Image b is done by the image kernel with
  * every argument moved by b times its advance. In a buffer, images lie in spans of `advance` elements, B of them side by
- * side, and perhaps several such rows (the parts of a complex tensor [2, B, ...]). */
+ * side, and perhaps several such rows (the parts of a complex tensor [2, B, ...]). Random numbers are counted over the
+ * whole batch: by SYMBOL_IMAGE. */
 #ifndef SIMBAC_PASSES_IMAGE_KERNEL_H
 #define SIMBAC_PASSES_IMAGE_KERNEL_H
 

@@ -29,8 +29,10 @@ typedef struct simba_executor {
 } simba_executor;
 
 typedef struct simba_call {
-  int64_t symbol[SIMBA_SYMBOLS]; /* values of the dynamic dimensions: symbol[0] is the batch */
-  uint64_t seed, step;           /* of random numbers */
+  int64_t
+      symbol[SIMBA_SYMBOLS]; /* values of the dynamic dimensions: symbol[0] is the batch; the last is the number of the
+                                  * image, where kernels do one image's work: entry points set it */
+  uint64_t seed, step;       /* of random numbers */
   const float *const *input;
   float *const *output;
   const float *const *parameter;

@@ -75,7 +75,10 @@ static inline void run_launch(const ProgramRun *run, const Launch *launch, int64
     arguments[a] = buffer_address(run, launch->argument[a]);
     if (launch->advance) arguments[a] += image * launch->advance[a];
   }
-  kernel_evaluate(kernel, run->symbols, PROGRAM_SEED, PROGRAM_STEP, arguments);
+  int64_t symbols[SYMBOL_MAX];
+  memcpy(symbols, run->symbols, sizeof symbols);
+  symbols[SYMBOL_IMAGE - 1] = image;
+  kernel_evaluate(kernel, symbols, PROGRAM_SEED, PROGRAM_STEP, arguments);
 }
 
 /* Images in falling order, each with scratch that begins as NaN: they are independent. */
