@@ -86,9 +86,16 @@ typedef struct Chunk {
   bool *stepped; /* by recurrence */
 } Chunk;
 
+/* A couple takes its steps together. */
+static void mark_stepped(const Scan *scan, bool *stepped, uint32_t r) {
+  const Recurrence *recurrence = &scan->plan->kernel->recurrence[r];
+  stepped[r] = true;
+  if (recurrence->coupled) stepped[recurrence->partner] = true;
+}
+
 static void step_chunk(const Scan *scan, Chunk *chunk, uint32_t r) {
   if (chunk->stepped[r]) return;
-  chunk->stepped[r] = true;
+  mark_stepped(scan, chunk->stepped, r);
   for (int u = 0; u < chunk->count; u++)
     for (int v = 0; v < scan->plan->vectors; v++) scan_emit_step(scan, r, &chunk->place[u][v], chunk->n[u], v);
 }
@@ -314,7 +321,7 @@ static void emit_state_loop(const Scan *scan, int level, Place *outer) {
 static void step_outside(const Scan *scan, uint32_t r, int level, Place *outer, bool *stepped) {
   const ScanRecurrence *recurrence = &scan->plan->recurrence[r];
   if (recurrence->phase != scan->phase || recurrence->level != level || recurrence->has_state || stepped[r]) return;
-  stepped[r] = true;
+  mark_stepped(scan, stepped, r);
   for (int v = 0; v < scan->plan->vectors; v++) scan_emit_step(scan, r, &outer[v], NULL, v);
 }
 

@@ -207,39 +207,79 @@ static void store_state(const Scan *scan, const ScanRecurrence *recurrence, LLVM
     scan_store_row(scan, recurrence->rows, recurrence->has_state, one_more(scan, row_before(scan)), n, v, h);
 }
 
-static LLVMValueRef emit_late_step(const Scan *scan, const ScanRecurrence *recurrence, LLVMValueRef decay,
-                                   LLVMValueRef input, LLVMValueRef n, int v) {
-  Emitter *e = scan->e;
-  if (recurrence->previous != NO_CELLS)
-    scan_store_cell(scan, recurrence->previous, n, v, scan_load_cell(scan, recurrence->kept, n, v));
-  LLVMValueRef h = LLVMBuildFAdd(e->builder, scan_load_cell(scan, recurrence->carry, n, v), input, "h");
-  store_state(scan, recurrence, n, v, h);
-  if (recurrence->kept != NO_CELLS) scan_store_cell(scan, recurrence->kept, n, v, h);
-  scan_store_cell(scan, recurrence->carry, n, v, LLVMBuildFMul(e->builder, decay, h, "c"));
-  return h;
-}
-
 LLVMValueRef scan_load_before(const Scan *scan, uint32_t r, LLVMValueRef n, int v) {
   const ScanRecurrence *recurrence = &scan->plan->recurrence[r];
   if (recurrence->rows == NO_CELLS) return scan_load_cell(scan, recurrence->carry, n, v);
   return scan_load_row(scan, recurrence->rows, recurrence->has_state, row_before(scan), n, v);
 }
 
-void scan_emit_step(const Scan *scan, uint32_t r, Place *place, LLVMValueRef n, int v) {
-  Emitter *e = scan->e;
-  const Kernel *kernel = scan->plan->kernel;
-  const ScanRecurrence *recurrence = &scan->plan->recurrence[r];
-  LLVMValueRef decay = emit_expr_vector(e, place, kernel->recurrence[r].decay);
-  LLVMValueRef input = emit_expr_vector(e, place, kernel->recurrence[r].input), h;
-  if (kernel->recurrence[r].late) {
-    h = emit_late_step(scan, recurrence, decay, input, n, v);
-  } else {
-    LLVMValueRef before = scan_load_before(scan, r, n, v);
-    h = emit_fma(e, decay, before, input);
-    if (recurrence->previous != NO_CELLS) scan_store_cell(scan, recurrence->previous, n, v, before);
-    store_state(scan, recurrence, n, v, h);
-    if (recurrence->carry != NO_CELLS) scan_store_cell(scan, recurrence->carry, n, v, h);
+/* A recurrence, or the two of a couple. */
+typedef struct Step {
+  const Scan *scan;
+  uint32_t count, which[2];
+  LLVMValueRef decay[2], turn[2], input[2];
+  LLVMValueRef n;
+  int v;
+} Step;
+
+static const ScanRecurrence *step_recurrence(const Step *step, uint32_t k) {
+  return &step->scan->plan->recurrence[step->which[k]];
+}
+
+/* decay * own + turn * the partner's + `more` (NULL: nothing) */
+static LLVMValueRef emit_decayed(const Step *step, uint32_t k, const LLVMValueRef *value, LLVMValueRef more) {
+  Emitter *e = step->scan->e;
+  if (step->count == 2)
+    more = more ? emit_fma(e, step->turn[k], value[1 - k], more)
+                : LLVMBuildFMul(e->builder, step->turn[k], value[1 - k], "");
+  return more ? emit_fma(e, step->decay[k], value[k], more) : LLVMBuildFMul(e->builder, step->decay[k], value[k], "c");
+}
+
+static void emit_late_step(const Step *step, LLVMValueRef *out_h) {
+  const Scan *scan = step->scan;
+  for (uint32_t k = 0; k < step->count; k++) {
+    const ScanRecurrence *recurrence = step_recurrence(step, k);
+    if (recurrence->previous != NO_CELLS)
+      scan_store_cell(scan, recurrence->previous, step->n, step->v,
+                      scan_load_cell(scan, recurrence->kept, step->n, step->v));
+    LLVMValueRef carried = scan_load_cell(scan, recurrence->carry, step->n, step->v);
+    out_h[k] = LLVMBuildFAdd(scan->e->builder, carried, step->input[k], "h");
+    store_state(scan, recurrence, step->n, step->v, out_h[k]);
+    if (recurrence->kept != NO_CELLS) scan_store_cell(scan, recurrence->kept, step->n, step->v, out_h[k]);
   }
-  for (uint32_t k = 0; k < kernel->expr_count; k++)
-    if (kernel->expr[k].kind == EXPR_STATE && kernel->expr[k].which == r) place_set_value(place, k, h);
+  for (uint32_t k = 0; k < step->count; k++)
+    scan_store_cell(scan, step_recurrence(step, k)->carry, step->n, step->v, emit_decayed(step, k, out_h, NULL));
+}
+
+static void emit_early_step(const Step *step, LLVMValueRef *out_h) {
+  const Scan *scan = step->scan;
+  LLVMValueRef before[2];
+  for (uint32_t k = 0; k < step->count; k++) before[k] = scan_load_before(scan, step->which[k], step->n, step->v);
+  for (uint32_t k = 0; k < step->count; k++) {
+    const ScanRecurrence *recurrence = step_recurrence(step, k);
+    out_h[k] = emit_decayed(step, k, before, step->input[k]);
+    if (recurrence->previous != NO_CELLS) scan_store_cell(scan, recurrence->previous, step->n, step->v, before[k]);
+    store_state(scan, recurrence, step->n, step->v, out_h[k]);
+    if (recurrence->carry != NO_CELLS) scan_store_cell(scan, recurrence->carry, step->n, step->v, out_h[k]);
+  }
+}
+
+void scan_emit_step(const Scan *scan, uint32_t r, Place *place, LLVMValueRef n, int v) {
+  const Kernel *kernel = scan->plan->kernel;
+  const Recurrence *recurrence = &kernel->recurrence[r];
+  Step step = {.scan = scan, .count = recurrence->coupled ? 2 : 1, .which = {r, recurrence->partner}, .n = n, .v = v};
+  LLVMValueRef h[2];
+  for (uint32_t k = 0; k < step.count; k++) {
+    const Recurrence *part = &kernel->recurrence[step.which[k]];
+    step.decay[k] = emit_expr_vector(scan->e, place, part->decay);
+    step.input[k] = emit_expr_vector(scan->e, place, part->input);
+    if (part->coupled) step.turn[k] = emit_expr_vector(scan->e, place, part->turn);
+  }
+  if (recurrence->late)
+    emit_late_step(&step, h);
+  else
+    emit_early_step(&step, h);
+  for (uint32_t e = 0; e < kernel->expr_count; e++)
+    for (uint32_t k = 0; k < step.count; k++)
+      if (kernel->expr[e].kind == EXPR_STATE && kernel->expr[e].which == step.which[k]) place_set_value(place, e, h[k]);
 }

@@ -39,7 +39,7 @@ void scan_prepare_sweep(Scan *scan);
 void scan_resume(const Scan *scan, LLVMValueRef chunk);
 /* h of recurrence r before the step in progress of its sweep. */
 LLVMValueRef scan_load_before(const Scan *scan, uint32_t r, LLVMValueRef n, int v);
-/* One step of recurrence r at a place in its sweep; sets the values of its EXPR_STATEs. */
+/* One step of recurrence r, with that of its partner, at a place in its sweep; sets the values of their EXPR_STATEs. */
 void scan_emit_step(const Scan *scan, uint32_t r, Place *place, LLVMValueRef n, int v);
 
 /* --- scan_sums.c --------------------------------------------------------------------------------------------- */

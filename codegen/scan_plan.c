@@ -82,6 +82,20 @@ static int user_level(const ScanPlan *plan, const int *level, uint32_t e, bool i
   return scan_has_state(plan, e) ? larger(level[e], 1) : level[e] + 1;
 }
 
+static int own_level(const ScanPlan *plan, const int *level, uint32_t r) {
+  const Recurrence *source = &plan->kernel->recurrence[r];
+  bool has_state = plan->recurrence[r].has_state;
+  int result = larger(user_level(plan, level, source->decay, has_state),
+                      user_level(plan, level, source->input, has_state));
+  return source->coupled ? larger(result, user_level(plan, level, source->turn, has_state)) : result;
+}
+
+static int recurrence_level(const ScanPlan *plan, const int *level, uint32_t r) {
+  const Recurrence *recurrence = &plan->kernel->recurrence[r];
+  int result = own_level(plan, level, r);
+  return recurrence->coupled ? larger(result, own_level(plan, level, recurrence->partner)) : result;
+}
+
 static int expr_level(ScanPlan *plan, int p, const int *level, uint32_t e) {
   const Expr *expr = &plan->kernel->expr[e];
   int base = scan_has_state(plan, e) ? 1 : 0;
@@ -90,10 +104,7 @@ static int expr_level(ScanPlan *plan, int p, const int *level, uint32_t e) {
       base = larger(base, user_level(plan, level, expr->arg[k], scan_has_state(plan, e)));
   } else if (expr->kind == EXPR_STATE && plan->recurrence[expr->which].phase == p) {
     ScanRecurrence *recurrence = &plan->recurrence[expr->which];
-    const Recurrence *source = &plan->kernel->recurrence[expr->which];
-    recurrence->level = larger(user_level(plan, level, source->decay, recurrence->has_state),
-                               user_level(plan, level, source->input, recurrence->has_state));
-    base = recurrence->level;
+    base = recurrence->level = recurrence_level(plan, level, expr->which);
   } else if (expr->kind == EXPR_REDUCED && plan->reduction[expr->which].phase == p) {
     ScanReduction *reduction = &plan->reduction[expr->which];
     reduction->level = user_level(plan, level, plan->kernel->reduction[expr->which].expr, reduction->in_loop);
@@ -109,10 +120,8 @@ static void set_levels(ScanPlan *plan, int p, Arena *arena) {
   for (uint32_t e = 0; e < kernel->expr_count; e++) phase->level[e] = expr_level(plan, p, phase->level, e);
   for (uint32_t r = 0; r < kernel->recurrence_count; r++) {
     ScanRecurrence *recurrence = &plan->recurrence[r];
-    const Recurrence *source = &kernel->recurrence[r];
     if (recurrence->phase != p) continue; /* it may be read in later phases only */
-    recurrence->level = larger(user_level(plan, phase->level, source->decay, recurrence->has_state),
-                               user_level(plan, phase->level, source->input, recurrence->has_state));
+    recurrence->level = recurrence_level(plan, phase->level, r);
     phase->last_level = larger(phase->last_level, recurrence->level);
   }
   for (uint32_t q = 0; q < kernel->reduction_count; q++)
@@ -130,8 +139,9 @@ void scan_mark_roots(const ScanPlan *plan, int phase, int level, bool in_loop, b
   const Kernel *kernel = plan->kernel;
   for (uint32_t r = 0; r < kernel->recurrence_count; r++) {
     const ScanRecurrence *recurrence = &plan->recurrence[r];
-    if (recurrence->phase == phase && recurrence->level == level && recurrence->has_state == in_loop)
-      out_root[kernel->recurrence[r].decay] = out_root[kernel->recurrence[r].input] = true;
+    if (recurrence->phase != phase || recurrence->level != level || recurrence->has_state != in_loop) continue;
+    out_root[kernel->recurrence[r].decay] = out_root[kernel->recurrence[r].input] = true;
+    if (kernel->recurrence[r].coupled) out_root[kernel->recurrence[r].turn] = true;
   }
   for (uint32_t q = 0; q < kernel->reduction_count; q++) {
     const ScanReduction *reduction = &plan->reduction[q];
@@ -292,9 +302,8 @@ static void count_uses(const Kernel *kernel, uint32_t *out_uses) {
   for (uint32_t e = 0; e < kernel->expr_count; e++)
     for (uint32_t k = 0; k < expr_argument_count(&kernel->expr[e]); k++) out_uses[kernel->expr[e].arg[k]]++;
   for (uint32_t r = 0; r < kernel->recurrence_count; r++) {
-    out_uses[kernel->recurrence[r].decay]++;
-    out_uses[kernel->recurrence[r].input]++;
-    if (kernel->recurrence[r].initial != EXPR_NO_INITIAL) out_uses[kernel->recurrence[r].initial]++;
+    uint32_t source[RECURRENCE_MAX_SOURCES], count = recurrence_sources(&kernel->recurrence[r], source);
+    for (uint32_t k = 0; k < count; k++) out_uses[source[k]]++;
   }
   for (uint32_t q = 0; q < kernel->reduction_count; q++) out_uses[kernel->reduction[q].expr]++;
   for (uint32_t s = 0; s < kernel->store_count; s++) out_uses[kernel->store[s].expr]++;
@@ -349,9 +358,18 @@ static void set_unroll(ScanPlan *plan, const Target *target) {
   plan->unroll = unroll < 1 ? 1 : unroll;
 }
 
-static AxisMask recurrence_axes(const Kernel *kernel, const Recurrence *recurrence) {
-  AxisMask axes = kernel->expr[recurrence->decay].axes | kernel->expr[recurrence->input].axes;
-  if (recurrence->initial != EXPR_NO_INITIAL) axes |= kernel->expr[recurrence->initial].axes;
+/* What recurrence r reads, of a couple both. Returns how many. */
+static uint32_t couple_sources(const Kernel *kernel, uint32_t r, uint32_t out_source[2 * RECURRENCE_MAX_SOURCES]) {
+  const Recurrence *recurrence = &kernel->recurrence[r];
+  uint32_t count = recurrence_sources(recurrence, out_source);
+  if (recurrence->coupled) count += recurrence_sources(&kernel->recurrence[recurrence->partner], out_source + count);
+  return count;
+}
+
+static AxisMask recurrence_axes(const Kernel *kernel, uint32_t r) {
+  uint32_t source[2 * RECURRENCE_MAX_SOURCES], count = couple_sources(kernel, r, source);
+  AxisMask axes = 0;
+  for (uint32_t k = 0; k < count; k++) axes |= kernel->expr[source[k]].axes;
   return axes;
 }
 
@@ -369,7 +387,7 @@ void scan_plan(const Kernel *kernel, const Target *target, int lanes, Arena *are
   for (uint32_t e = 0; e < kernel->expr_count; e++) out->slab[e] = out->shared[e] = NO_CELLS;
   out->fused = ARENA_ARRAY(arena, bool, kernel->expr_count);
   for (uint32_t r = 0; r < kernel->recurrence_count; r++)
-    out->recurrence[r].has_state = recurrence_axes(kernel, &kernel->recurrence[r]) & scan_bit(out->state_axis);
+    out->recurrence[r].has_state = recurrence_axes(kernel, r) & scan_bit(out->state_axis);
   place_tasks(out, arena);
   for (int p = 0; p < SCAN_PHASES; p++) {
     set_levels(out, p, arena);

@@ -25,9 +25,9 @@ static NodeId spread_initial(Elaborator *elaborator, const BuiltinCall *call, co
 Value builtin_scan(Elaborator *elaborator, const BuiltinCall *call) {
   const BuiltinArgument *decay = &call->argument[0], *input = &call->argument[1], *over = &call->argument[2];
   const BuiltinArgument *initial = &call->argument[3];
+  bool turns = decay->tensor->complex, complex = turns || (initial->expression && initial->tensor->complex);
   NamedTensor result, driven = *input->tensor;
-  if (initial->expression && initial->tensor->complex && !driven.complex)
-    driven = complex_from_real(elaborator, call->span, &driven);
+  if (complex && !driven.complex) driven = complex_from_real(elaborator, call->span, &driven);
   if (driven.node == NODE_NONE ||
       !tensor_union(elaborator, call->span, decay->tensor, decay->span, &driven, input->span, &result))
     return value_poison(call->span);
@@ -37,7 +37,8 @@ Value builtin_scan(Elaborator *elaborator, const BuiltinCall *call) {
                        tensor_spread(elaborator, call->span, &driven, &result)};
   if (initial->expression) operand[2] = spread_initial(elaborator, call, initial, &result, place);
   Attribute attribute[] = {{.integer = place + result.complex}, {.integer = call->argument[4].truth}, {.integer = 0}};
-  result.node = emit(elaborator, call->span, OP_SCAN, operand, initial->expression ? 3 : 2, attribute);
+  OpCode op = turns ? OP_COMPLEX_SCAN : OP_SCAN;
+  result.node = emit(elaborator, call->span, op, operand, initial->expression ? 3 : 2, attribute);
   return value_tensor(elaborator, call->span, &result);
 }
 

@@ -94,6 +94,15 @@ static Cost cost_scan(const CostContext *context) {
   return cost;
 }
 
+/* Elements are parts, each with two products. */
+static Cost cost_complex_scan(const CostContext *context) {
+  Cost cost = cost_move(context);
+  cost.adds = cost.multiplies = 2 * context->count;
+  return cost;
+}
+
+static Cost cost_scan_part(const CostContext *context) { return cost_complex_scan(context); }
+
 /* 3 additions and 2 multiplications an element and level of a complex radix-2 transform, half of it on real data. The
  * side that is real has all samples, and of two complex ones both have. */
 static Cost cost_dft(const CostContext *context) {

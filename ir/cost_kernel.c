@@ -47,7 +47,9 @@ static void add_arithmetic(const Kernel *kernel, const Extents *extents, Cost *s
   for (uint32_t k = 0; k < kernel->recurrence_count; k++) {
     const Recurrence *recurrence = &kernel->recurrence[k];
     AxisMask axes = kernel->expr[recurrence->decay].axes | kernel->expr[recurrence->input].axes;
-    add_cost(sum, product_term, index_count(extents, axes | kernel_axes(kernel, AXIS_TIME)));
+    if (recurrence->coupled) axes |= kernel->expr[recurrence->turn].axes;
+    double steps = index_count(extents, axes | kernel_axes(kernel, AXIS_TIME));
+    add_cost(sum, product_term, recurrence->coupled ? 2 * steps : steps);
   }
   if (kernel->family == LOWER_CONTRACT) add_cost(sum, product_term, index_count(extents, ~(AxisMask)0));
   if (kernel->family == LOWER_SPECTRAL) add_transforms(kernel, extents, sum);

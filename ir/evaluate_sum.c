@@ -1,4 +1,4 @@
-/* Ops that combine many elements into one: reductions, Einstein products, recurrences, Fourier transforms. */
+/* Ops that combine many elements into one: reductions, Einstein products, Fourier transforms. */
 #include "evaluate_internal.h"
 #include "guard.h"
 
@@ -139,47 +139,6 @@ void evaluate_contract(const EvaluateContext *context, NodeId id, const Value *o
   const double *left = pack(&kept, &summed, false, depth, a->data, context->arena);
   const double *right = pack(&kept, &summed, true, depth, b->data, context->arena);
   contract(&kept, depth, 0, left, right, out->data);
-}
-
-void evaluate_scan(const EvaluateContext *context, NodeId id, const Value *out) {
-  const Node *node = graph_node(context->graph, id);
-  const double *decay = evaluate_operand(context, id, 0)->data, *input = evaluate_operand(context, id, 1)->data;
-  const double *initial = node->operand_count == 3 ? evaluate_operand(context, id, 2)->data : NULL;
-  bool reverse = node_integer(node, SCAN_REVERSE), late = node_integer(node, SCAN_LATE);
-  AxisView view = axis_view(&out->shape, node_integer(node, SCAN_AXIS));
-  for (int64_t outer = 0; outer < view.outer; outer++) {
-    for (int64_t inner = 0; inner < view.inner; inner++) {
-      double carry = initial ? initial[outer * view.inner + inner] : 0;
-      for (int64_t step = 0; step < view.extent; step++) {
-        int64_t t = reverse ? view.extent - 1 - step : step;
-        int64_t at = (outer * view.extent + t) * view.inner + inner;
-        double h = late ? carry + input[at] : decay[at] * carry + input[at];
-        out->data[at] = h;
-        carry = late ? decay[at] * h : h;
-      }
-    }
-  }
-}
-
-void evaluate_rescan(const EvaluateContext *context, NodeId id, const Value *out) {
-  const Node *node = graph_node(context->graph, id);
-  const double *decay = evaluate_operand(context, id, 0)->data, *input = evaluate_operand(context, id, 1)->data;
-  Value checkpoints =
-      evaluate_moved(evaluate_operand(context, id, 2), node_integer(node, RESCAN_LAST), true, context->arena);
-  bool reverse = node_integer(node, RESCAN_REVERSE);
-  int64_t axis = node_integer(node, RESCAN_AXIS), steps = node_integer(node, RESCAN_STEPS);
-  AxisView view = axis_view(&out->shape, axis), kept = axis_view(&checkpoints.shape, axis);
-  for (int64_t outer = 0; outer < view.outer; outer++) {
-    for (int64_t inner = 0; inner < view.inner; inner++) {
-      double state = 0;
-      for (int64_t step = 0; step < view.extent; step++) {
-        int64_t t = reverse ? view.extent - 1 - step : step;
-        int64_t at = (outer * view.extent + t) * view.inner + inner;
-        if (step % steps == 0) state = checkpoints.data[(outer * kept.extent + step / steps) * view.inner + inner];
-        out->data[at] = state = decay[at] * state + input[at];
-      }
-    }
-  }
 }
 
 /* Transforms one axis of a complex tensor in place, every line by its definition. */

@@ -141,6 +141,12 @@ NodeId graph_delay(Graph *graph, NodeId x, NodeId initial, int64_t axis, bool re
 NodeId graph_reduce(Graph *graph, OpCode op, NodeId x, const int64_t *axes, uint32_t count);
 NodeId graph_contract(Graph *graph, NodeId a, NodeId b, const char *labels);
 NodeId graph_scan(Graph *graph, NodeId decay, NodeId input, NodeId initial, int64_t axis, bool reverse, bool late);
+/* The same with complex operands; `axis` counts their leading one. */
+NodeId graph_complex_scan(Graph *graph, NodeId decay, NodeId input, NodeId initial, int64_t axis, bool reverse,
+                          bool late);
+/* Part 0 or 1 of a complex tensor, without the leading axis; and the tensor of two parts. */
+NodeId graph_complex_part(Graph *graph, NodeId x, int64_t part);
+NodeId graph_complex(Graph *graph, NodeId re, NodeId im);
 /* `extent`: of DFT_HALF_TO_REAL, samples along the last axis; else 0. */
 NodeId graph_dft(Graph *graph, NodeId x, const int64_t *axes, uint32_t count, bool inverse, int64_t form, double scale,
                  int64_t extent);

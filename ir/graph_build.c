@@ -141,11 +141,34 @@ NodeId graph_contract(Graph *graph, NodeId a, NodeId b, const char *labels) {
   return graph_add(graph, OP_CONTRACT, (NodeId[]){a, b}, 2, attributes);
 }
 
-NodeId graph_scan(Graph *graph, NodeId decay, NodeId input, NodeId initial, int64_t axis, bool reverse, bool late) {
+static NodeId add_scan(Graph *graph, OpCode op, const NodeId *operands, int64_t axis, bool reverse, bool late) {
   Attribute attributes[] = {[SCAN_AXIS] = attribute_integer(axis),
                             [SCAN_REVERSE] = attribute_integer(reverse),
                             [SCAN_LATE] = attribute_integer(late)};
-  return graph_add(graph, OP_SCAN, (NodeId[]){decay, input, initial}, initial == NODE_NONE ? 2 : 3, attributes);
+  return graph_add(graph, op, operands, operands[2] == NODE_NONE ? 2 : 3, attributes);
+}
+
+NodeId graph_scan(Graph *graph, NodeId decay, NodeId input, NodeId initial, int64_t axis, bool reverse, bool late) {
+  return add_scan(graph, OP_SCAN, (NodeId[]){decay, input, initial}, axis, reverse, late);
+}
+
+NodeId graph_complex_scan(Graph *graph, NodeId decay, NodeId input, NodeId initial, int64_t axis, bool reverse,
+                          bool late) {
+  return add_scan(graph, OP_COMPLEX_SCAN, (NodeId[]){decay, input, initial}, axis, reverse, late);
+}
+
+NodeId graph_complex_part(Graph *graph, NodeId x, int64_t part) {
+  Shape shape = *graph_shape(graph, x);
+  for (int32_t k = 0; k + 1 < shape.rank; k++) shape.dim[k] = shape.dim[k + 1];
+  shape.rank--;
+  return graph_reshape(graph, graph_slice(graph, x, 0, part, 1), &shape);
+}
+
+NodeId graph_complex(Graph *graph, NodeId re, NodeId im) {
+  Shape shape = *graph_shape(graph, re);
+  for (int32_t k = shape.rank++; k > 0; k--) shape.dim[k] = shape.dim[k - 1];
+  shape.dim[0] = dim_constant(1);
+  return graph_concat(graph, (NodeId[]){graph_reshape(graph, re, &shape), graph_reshape(graph, im, &shape)}, 2, 0);
 }
 
 NodeId graph_dft(Graph *graph, NodeId x, const int64_t *axes, uint32_t count, bool inverse, int64_t form, double scale,

@@ -86,6 +86,9 @@ uint64_t kernel_hash(const Kernel *kernel) {
     hash_word(&hash, recurrence->input);
     hash_word(&hash, recurrence->initial);
     hash_word(&hash, (uint64_t)recurrence->reverse * 4 + recurrence->late * 2u + recurrence->resumes);
+    hash_word(&hash, recurrence->coupled);
+    hash_word(&hash, recurrence->turn);
+    hash_word(&hash, recurrence->partner);
   }
   hash_word(&hash, kernel->store_count);
   for (uint32_t k = 0; k < kernel->store_count; k++) {
@@ -133,7 +136,8 @@ static bool store_equal(const Store *a, const Store *b, uint32_t axis_count) {
 
 static bool recurrence_equal(const Recurrence *a, const Recurrence *b) {
   return a->decay == b->decay && a->input == b->input && a->initial == b->initial && a->reverse == b->reverse &&
-         a->late == b->late && a->resumes == b->resumes;
+         a->late == b->late && a->resumes == b->resumes && a->coupled == b->coupled && a->turn == b->turn &&
+         a->partner == b->partner;
 }
 
 static bool reduction_equal(const Reduction *a, const Reduction *b) {
@@ -173,6 +177,15 @@ bool kernel_equal(const Kernel *a, const Kernel *b) {
     if (!store_equal(&a->store[k], &b->store[k], axes)) return false;
   }
   return true;
+}
+
+uint32_t recurrence_sources(const Recurrence *recurrence, uint32_t out_source[RECURRENCE_MAX_SOURCES]) {
+  uint32_t count = 0;
+  out_source[count++] = recurrence->decay;
+  out_source[count++] = recurrence->input;
+  if (recurrence->initial != EXPR_NO_INITIAL) out_source[count++] = recurrence->initial;
+  if (recurrence->coupled) out_source[count++] = recurrence->turn;
+  return count;
 }
 
 AxisMask access_axes(const Access *access) {

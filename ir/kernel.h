@@ -42,7 +42,8 @@
  *             PARALLEL axes and REDUCED ones. Epilogue and stores are as in a CONTRACT.
  *   SCAN      PARALLEL axes, LANE, TIME, then STATE if there is one: exactly one LANE and one TIME. Recurrences of one
  *             direction come before all those of the other and do not depend on them; the later ones, and what is
- *             reduced and stored with them, may depend on the earlier ones' states at every step. A reduction is over
+ *             reduced and stored with them, may depend on the earlier ones' states at every step. A complex recurrence
+ *             is two coupled real ones, which take each step together. A reduction is over
  *             STATE, LANE or TIME or several of them, never over PARALLEL axes. One over STATE alone may be read by
  *             anything at its (PARALLEL, LANE, TIME) index; one over LANE or TIME is only stored. A scan that could not be fused
  *             loads its decay and input and stores its states over all axes.
@@ -139,12 +140,16 @@ typedef struct Store {
 } Store;
 
 typedef struct Recurrence {
-  uint32_t decay, input; /* expressions */
+  uint32_t decay, input; /* expressions: h[t] = decay[t] * h[t - 1] + input[t] */
   uint32_t initial;      /* expression without TIME, or EXPR_NO_INITIAL */
   bool reverse;          /* t runs downwards */
   bool late;             /* h[t] = c + input[t], then c = decay[t] * h[t] */
   bool resumes;          /* `initial` is a load of checkpoints: with k for the TIME index, the state before step
                           * k * Kernel.chunk. Only in the direction of the first recurrence, and all or none there */
+  bool coupled;          /* one part of a complex recurrence: `turn` times the partner's state is added to `decay` times
+                          * its own, wherever that stands above. The partner is coupled with it, of the same direction
+                          * and kind; neither's state is read before both are known */
+  uint32_t turn, partner; /* an expression; the number of a recurrence */
 } Recurrence;
 
 #define EXPR_NO_INITIAL UINT32_MAX
@@ -178,6 +183,9 @@ typedef struct Kernel {
  * that buffers have one shape. Vector widths divide it. */
 enum { SCAN_TILE = 16 };
 
+/* The expressions that a recurrence reads itself, without its partner's. Returns how many. */
+enum { RECURRENCE_MAX_SOURCES = 4 };
+uint32_t recurrence_sources(const Recurrence *recurrence, uint32_t out_source[RECURRENCE_MAX_SOURCES]);
 /* The axes along which an access or an index varies; the loop axes of a role. */
 AxisMask access_axes(const Access *access);
 AxisMask index_axes(const IndexGuard *index);

@@ -179,26 +179,60 @@ static double product(const Evaluation *evaluation, const int64_t *outer) {
   return sum;
 }
 
-/* One recurrence over all its steps, at one index of the other axes: states h[t], or what came before them. */
+/* A recurrence, or the two of a couple: h (or c of a late one) before the step in progress, and h. */
+typedef struct Line {
+  uint32_t count, which[2];
+  double carried[2], state[2];
+} Line;
+
+/* The states before the step `index` of a line that begins, or begins anew from checkpoint `piece`. */
+static void start_line(const Evaluation *evaluation, Line *line, uint32_t time, int64_t *index, int64_t piece) {
+  for (uint32_t k = 0; k < line->count; k++) {
+    const Recurrence *recurrence = &evaluation->kernel->recurrence[line->which[k]];
+    double initial = 0;
+    if (recurrence->resumes) {
+      index[time] = piece;
+      initial = load(evaluation, &evaluation->kernel->expr[recurrence->initial].access, index);
+    } else if (recurrence->initial != EXPR_NO_INITIAL) {
+      initial = value_at(evaluation, recurrence->initial, index);
+    }
+    line->carried[k] = line->state[k] = initial;
+  }
+}
+
+/* decay * own + turn * the partner's */
+static double decayed(const Evaluation *evaluation, const Line *line, uint32_t k, const double *value,
+                      const int64_t *index) {
+  const Recurrence *recurrence = &evaluation->kernel->recurrence[line->which[k]];
+  double result = value_at(evaluation, recurrence->decay, index) * value[k];
+  return recurrence->coupled ? result + value_at(evaluation, recurrence->turn, index) * value[1 - k] : result;
+}
+
+static void step_line(const Evaluation *evaluation, Line *line, const int64_t *index) {
+  const Recurrence *recurrence = evaluation->kernel->recurrence;
+  bool late = recurrence[line->which[0]].late;
+  for (uint32_t k = 0; k < line->count; k++) {
+    double input = value_at(evaluation, recurrence[line->which[k]].input, index);
+    line->state[k] = input + (late ? line->carried[k] : decayed(evaluation, line, k, line->carried, index));
+  }
+  for (uint32_t k = 0; k < line->count; k++)
+    line->carried[k] = late ? decayed(evaluation, line, k, line->state, index) : line->state[k];
+}
+
+/* All steps of a recurrence at one index of the other axes: states h[t], or what came before them. */
 static void run_recurrence(const Evaluation *evaluation, const Expr *expr, uint32_t time, int64_t *index,
                            double *result) {
   const Recurrence *recurrence = &evaluation->kernel->recurrence[expr->which];
-  bool starts = recurrence->initial != EXPR_NO_INITIAL && !recurrence->resumes;
-  double carried = starts ? value_at(evaluation, recurrence->initial, index) : 0;
+  Line line = {.count = recurrence->coupled ? 2 : 1, .which = {expr->which, recurrence->partner}};
   int64_t steps = evaluation->extent[time];
-  double state = carried; /* of the step before; for a late recurrence `carried` is decay * state */
   for (int64_t step = 0; step < steps; step++) {
-    if (recurrence->resumes && step % evaluation->kernel->chunk == 0) {
-      index[time] = step / evaluation->kernel->chunk;
-      carried = state = load(evaluation, &evaluation->kernel->expr[recurrence->initial].access, index);
-    }
+    int64_t piece = recurrence->resumes ? step / evaluation->kernel->chunk : 0;
+    if (recurrence->resumes ? step % evaluation->kernel->chunk == 0 : step == 0)
+      start_line(evaluation, &line, time, index, piece);
     index[time] = recurrence->reverse ? steps - 1 - step : step;
-    double decay = value_at(evaluation, recurrence->decay, index);
-    double input = value_at(evaluation, recurrence->input, index);
-    double before = state;
-    state = recurrence->late ? carried + input : decay * carried + input;
-    carried = recurrence->late ? decay * state : state;
-    result[position_of(evaluation, expr->axes, index)] = expr->kind == EXPR_STATE ? state : before;
+    double before = line.state[0];
+    step_line(evaluation, &line, index);
+    result[position_of(evaluation, expr->axes, index)] = expr->kind == EXPR_STATE ? line.state[0] : before;
   }
   index[time] = 0;
 }

@@ -169,6 +169,7 @@ void kernel_print(const Kernel *kernel, const char *const *names, Text *out) {
   for (uint32_t k = 0; k < kernel->recurrence_count; k++) {
     const Recurrence *recurrence = &kernel->recurrence[k];
     text_print(out, "  h%u: decay e%u, input e%u", k, recurrence->decay, recurrence->input);
+    if (recurrence->coupled) text_print(out, ", turn e%u of h%u", recurrence->turn, recurrence->partner);
     const char *from = recurrence->resumes ? "checkpoints" : "initial";
     if (recurrence->initial != EXPR_NO_INITIAL) text_print(out, ", %s e%u", from, recurrence->initial);
     text_print(out, "%s%s\n", recurrence->reverse ? ", reverse" : "", recurrence->late ? ", late" : "");

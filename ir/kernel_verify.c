@@ -18,7 +18,7 @@ static const char *check_access(const Check *check, const Access *access, const 
 static const char *check_sources(const Check *check, uint32_t e, AxisMask *out_axes) {
   const Kernel *kernel = check->kernel;
   const Expr *expr = &kernel->expr[e];
-  uint32_t source[3], count = 0;
+  uint32_t source[2 * RECURRENCE_MAX_SOURCES], count = 0;
   AxisMask removed = 0, added = 0;
   if (expr->kind == EXPR_OP) {
     for (; count < op_info(expr->op)->operands_min; count++) source[count] = expr->arg[count];
@@ -29,9 +29,10 @@ static const char *check_sources(const Check *check, uint32_t e, AxisMask *out_a
   } else if (expr->kind == EXPR_STATE || expr->kind == EXPR_PREVIOUS) {
     if (expr->which >= kernel->recurrence_count) return arena_format(check->arena, "e%u: no such recurrence", e);
     const Recurrence *recurrence = &kernel->recurrence[expr->which];
-    source[count++] = recurrence->decay;
-    source[count++] = recurrence->input;
-    if (recurrence->initial != EXPR_NO_INITIAL) source[count++] = recurrence->initial;
+    if (recurrence->coupled && recurrence->partner >= kernel->recurrence_count)
+      return arena_format(check->arena, "e%u: no such partner", e);
+    count = recurrence_sources(recurrence, source);
+    if (recurrence->coupled) count += recurrence_sources(&kernel->recurrence[recurrence->partner], source + count);
     added = check->time;
   }
   AxisMask axes = added;
@@ -79,6 +80,21 @@ static const char *check_reduction(const Check *check, uint32_t r) {
     default:
       return arena_format(check->arena, "r%u: a product has no other reductions", r);
   }
+}
+
+static const char *check_couples(const Check *check) {
+  const Kernel *kernel = check->kernel;
+  for (uint32_t r = 0; r < kernel->recurrence_count; r++) {
+    const Recurrence *one = &kernel->recurrence[r];
+    if (!one->coupled) continue;
+    if (one->partner >= kernel->recurrence_count || one->partner == r)
+      return arena_format(check->arena, "h%u: no such partner", r);
+    const Recurrence *other = &kernel->recurrence[one->partner];
+    bool alike = other->coupled && other->partner == r && other->reverse == one->reverse && other->late == one->late &&
+                 other->resumes == one->resumes;
+    if (!alike) return arena_format(check->arena, "h%u and h%u are no couple", r, one->partner);
+  }
+  return NULL;
 }
 
 /* Only recurrences of the first direction start again from checkpoints, and none of them is stored at its last step,
@@ -257,5 +273,6 @@ const char *kernel_verify(const Kernel *kernel, Arena *arena) {
   if (kernel->family == LOWER_SPECTRAL) return check_transform(&check);
   if (kernel->family != LOWER_SCAN) return NULL;
   message = check_scan_uses(&check);
+  if (message == NULL) message = check_couples(&check);
   return message ? message : check_checkpoints(&check);
 }

@@ -79,10 +79,14 @@ enum {
   CONTRACT_LABELS = 0,
   SCAN_AXIS = 0, SCAN_REVERSE = 1, SCAN_LATE = 2,
   RESCAN_AXIS = 0, RESCAN_REVERSE = 1, RESCAN_STEPS = 2, RESCAN_LAST = 3,
+  /* beside those of scan and rescan */ SCAN_PART_PART = 3, RESCAN_PART_PART = 4,
   /* the same of both */ CHECKPOINT_AXIS = 0, CHECKPOINT_REVERSE = 1, CHECKPOINT_STEPS = 2, CHECKPOINT_LAST = 3,
   DFT_AXES = 0, DFT_INVERSE = 1, DFT_FORM = 2, DFT_SCALE = 3, DFT_EXTENT = 4
 };
 /* clang-format on */
+
+/* Operands of scan_part and rescan_part; INITIAL: of a rescan_part the checkpoints. */
+enum { PART_DECAY = 0, PART_INPUT = 2, PART_INITIAL = 4 };
 
 enum {
   DFT_COMPLEX = 0,

@@ -300,6 +300,35 @@ static const char *shape_rule_scan(const RuleContext *context, Shape *out) {
   return context->operand_count == 3 ? check_initial(context, 2, axis) : NULL;
 }
 
+static const char *shape_rule_complex_scan(const RuleContext *context, Shape *out) {
+  TRY(shape_rule_scan(context, out));
+  REQUIRE(out->rank > 1 && dim_equal(out->dim[0], dim_constant(2)), "no leading axis of 2 in %s",
+          shape_text(context, out));
+  REQUIRE(context->attribute[SCAN_AXIS].integer > 0, "the axis of parts is no axis of time");
+  return NULL;
+}
+
+/* Decay and input, each of two parts. */
+static const char *check_parts(const RuleContext *context, int part, Shape *out) {
+  *out = *context->operand[0];
+  for (uint32_t k = 1; k < PART_INITIAL; k++)
+    REQUIRE(shape_equal(out, context->operand[k]), "one operand is %s, another %s", shape_text(context, out),
+            shape_text(context, context->operand[k]));
+  return check_flag(context, part);
+}
+
+static const char *shape_rule_scan_part(const RuleContext *context, Shape *out) {
+  int64_t axis = context->attribute[SCAN_AXIS].integer;
+  TRY(check_parts(context, SCAN_PART_PART, out));
+  TRY(check_axis(context, axis, out->rank));
+  TRY(check_flag(context, SCAN_REVERSE));
+  TRY(check_flag(context, SCAN_LATE));
+  REQUIRE(context->operand_count != 5, "an initial state of one part");
+  if (context->operand_count == 4) return NULL;
+  TRY(check_initial(context, PART_INITIAL, axis));
+  return check_initial(context, PART_INITIAL + 1, axis);
+}
+
 /* The axis becomes one of pieces of `steps`, and axis `last` comes last. */
 static const char *shape_of_checkpoints(const RuleContext *context, Shape *shape) {
   int64_t axis = context->attribute[CHECKPOINT_AXIS].integer, steps = context->attribute[CHECKPOINT_STEPS].integer;
@@ -324,6 +353,16 @@ static const char *shape_rule_rescan(const RuleContext *context, Shape *out) {
   TRY(shape_of_checkpoints(context, &expected));
   REQUIRE(shape_equal(&expected, context->operand[2]), "the checkpoints are %s, not %s",
           shape_text(context, context->operand[2]), shape_text(context, &expected));
+  return NULL;
+}
+
+static const char *shape_rule_rescan_part(const RuleContext *context, Shape *out) {
+  TRY(check_parts(context, RESCAN_PART_PART, out));
+  Shape expected = *out;
+  TRY(shape_of_checkpoints(context, &expected));
+  for (uint32_t k = PART_INITIAL; k < context->operand_count; k++)
+    REQUIRE(shape_equal(&expected, context->operand[k]), "the checkpoints are %s, not %s",
+            shape_text(context, context->operand[k]), shape_text(context, &expected));
   return NULL;
 }
 

@@ -82,6 +82,57 @@ void gradient_scan(Backward *backward) {
   }
 }
 
+typedef struct Parts {
+  NodeId re, im;
+} Parts;
+
+static Parts parts_of(Graph *graph, NodeId x) {
+  return (Parts){graph_complex_part(graph, x, 0), graph_complex_part(graph, x, 1)};
+}
+
+/* x conj(y) */
+static NodeId times_conjugate(Graph *graph, Parts x, Parts y) {
+  NodeId rr = graph_binary(graph, OP_MULTIPLY, x.re, y.re), ii = graph_binary(graph, OP_MULTIPLY, x.im, y.im);
+  NodeId ir = graph_binary(graph, OP_MULTIPLY, x.im, y.re), ri = graph_binary(graph, OP_MULTIPLY, x.re, y.im);
+  return graph_complex(graph, graph_binary(graph, OP_ADD, rr, ii), graph_binary(graph, OP_SUBTRACT, ir, ri));
+}
+
+static Parts delay_parts(Graph *graph, Parts x, NodeId initial, int64_t axis, bool reverse) {
+  Parts first = {NODE_NONE, NODE_NONE};
+  if (initial != NODE_NONE) first = parts_of(graph, initial);
+  return (Parts){graph_delay(graph, x.re, first.re, axis, reverse), graph_delay(graph, x.im, first.im, axis, reverse)};
+}
+
+static Parts first_of_parts(Graph *graph, Parts x, int64_t axis, bool reverse) {
+  return (Parts){backward_first(graph, x.re, axis, reverse), backward_first(graph, x.im, axis, reverse)};
+}
+
+/* As of a real scan, with conj(decay) for the decay and conj(h) for h: a cotangent is dL/d re + i dL/d im. */
+void gradient_complex_scan(Backward *backward) {
+  Graph *graph = backward->graph;
+  const Node *node = &backward->node;
+  int64_t axis = node_integer(node, SCAN_AXIS), part_axis = axis - 1;
+  bool reverse = node_integer(node, SCAN_REVERSE) != 0, late = node_integer(node, SCAN_LATE) != 0;
+  NodeId initial = node->operand_count > 2 ? backward_operand(backward, 2) : NODE_NONE;
+  Parts decay = parts_of(graph, backward_operand(backward, 0));
+  NodeId conjugate = graph_complex(graph, decay.re, graph_unary(graph, OP_NEGATE, decay.im));
+  NodeId adjoint = graph_complex_scan(graph, conjugate, backward->gradient, NODE_NONE, axis, !reverse, !late);
+  Parts l = parts_of(graph, adjoint);
+  if (backward_wants(backward, 0)) {
+    Parts h = parts_of(graph, backward->result);
+    NodeId product = late ? times_conjugate(graph, delay_parts(graph, l, NODE_NONE, part_axis, !reverse), h)
+                          : times_conjugate(graph, l, delay_parts(graph, h, initial, part_axis, reverse));
+    backward_add(backward, 0, product);
+  }
+  if (backward_wants(backward, 1)) backward_add(backward, 1, adjoint);
+  if (initial && backward_wants(backward, 2)) {
+    Parts first = first_of_parts(graph, l, part_axis, reverse);
+    NodeId result = late ? graph_complex(graph, first.re, first.im)
+                         : times_conjugate(graph, first, first_of_parts(graph, decay, part_axis, reverse));
+    backward_add(backward, 2, result);
+  }
+}
+
 /* The transpose of a transform is the one in the other direction, from what the result was to what x was. */
 void gradient_dft(Backward *backward) {
   static const int64_t transposed[] = {

@@ -21,6 +21,7 @@
 #include "recluster.h"
 #include "scan_explain.h"
 #include "scan_layout.h"
+#include "scan_nodes.h"
 
 #include <string.h>
 
@@ -60,13 +61,18 @@ static bool runs_along(const Fusion *fusion, const Node *node) {
 static bool is_producer(const Fusion *fusion, NodeId id) {
   const Node *node = node_of(fusion, id);
   if (!is_full(fusion, id)) return false;
-  if (node->op == OP_SCAN) return runs_along(fusion, node);
+  if (op_is_first_run(node->op)) return runs_along(fusion, node);
   return op_is_elementwise(node->op) || node->op == OP_DELAY || node->op == OP_PAD || is_outer_product(node);
 }
 
+/* The two parts of a complex scan take each step together. */
 static void add_member(Fusion *fusion, NodeId id) {
-  fusion->member[id] = true;
-  fusion->again[id] = node_of(fusion, id)->cluster != 0;
+  NodeId member[] = {id, scan_find_other_part(fusion->graph, id)};
+  for (int k = 0; k < 2; k++) {
+    if (member[k] == NODE_NONE) continue;
+    fusion->member[member[k]] = true;
+    fusion->again[member[k]] = node_of(fusion, member[k])->cluster != 0;
+  }
 }
 
 /* The members' operands of the full space, and theirs. Operands come first, so one sweep downwards finds all. */
@@ -135,7 +141,7 @@ static bool *find_dependent(const Fusion *fusion) {
   for (NodeId id = 1; id <= fusion->graph->node_count; id++) {
     if (!fusion->member[id]) continue;
     const Node *node = node_of(fusion, id);
-    dependent[id] = node->op == OP_SCAN;
+    dependent[id] = op_is_first_run(node->op);
     for (uint32_t k = 0; k < node->operand_count; k++) dependent[id] |= dependent[node->operand[k]];
   }
   return dependent;
@@ -143,7 +149,7 @@ static bool *find_dependent(const Fusion *fusion) {
 
 static bool is_last_step(const Fusion *fusion, const Node *node) {
   const Node *scan = node_of(fusion, node->operand[0]);
-  if (node->op != OP_SLICE || scan->op != OP_SCAN) return false;
+  if (node->op != OP_SLICE || !op_is_first_run(scan->op)) return false;
   int64_t axis = node_integer(scan, SCAN_AXIS);
   int64_t last = node_integer(scan, SCAN_REVERSE) ? 0 : scan->shape.dim[axis].factor - 1;
   return dim_is_constant(scan->shape.dim[axis]) && node_integer(node, SLICE_AXIS) == axis &&
@@ -177,8 +183,9 @@ static void add_consumers(Fusion *fusion) {
 
 /* Values of the full space that no member reads would only be stored: whoever reads them computes them instead. */
 static void drop_unread(Fusion *fusion) {
+  NodeId other = scan_find_other_part(fusion->graph, fusion->scan);
   for (NodeId id = fusion->graph->node_count; id >= 1; id--) {
-    if (!fusion->member[id] || id == fusion->scan || !is_full(fusion, id)) continue;
+    if (!fusion->member[id] || id == fusion->scan || id == other || !is_full(fusion, id)) continue;
     if (!has_user(fusion, id, true)) fusion->member[id] = fusion->again[id] = false;
   }
 }
@@ -314,7 +321,7 @@ Graph *pass_fuse_scan(const Graph *graph, PassContext *context) {
   const Graph *fused = graph;
   bool *tried = ARENA_ARRAY(context->arena, bool, graph->node_count + 1);
   for (NodeId id = 1; id <= fused->node_count; id++) {
-    if (graph_op(fused, id) != OP_SCAN || tried[id] || fused->node[id].cluster != 0) continue;
+    if (!op_is_first_run(graph_op(fused, id)) || tried[id] || fused->node[id].cluster != 0) continue;
     tried[id] = true;
     NodeId *map;
     const Graph *made = fuse_one(fused, id, context, &map);

@@ -1,5 +1,6 @@
 /* SCAN kernels: recurrences with everything around them that has their index space, and sums out of it. */
 #include "lower_internal.h"
+#include "scan_nodes.h"
 
 #include "ir/guard.h"
 
@@ -20,9 +21,6 @@ static Place without_axis(const Place *place, int64_t axis) {
   return result;
 }
 
-static bool is_recurrence(OpCode op) { return op == OP_SCAN || op == OP_RESCAN; }
-static bool is_late(const Node *scan) { return scan->op == OP_SCAN && node_integer(scan, SCAN_LATE) != 0; }
-
 /* One kernel has one distance between checkpoints. */
 static bool set_chunk(Builder *builder, NodeId id, int64_t steps) {
   if (builder->chunk != 0 && builder->chunk != steps)
@@ -40,10 +38,10 @@ static Place checkpoint_place(const Builder *builder, int64_t last) {
   return place;
 }
 
-/* The load of the checkpoints of `node`, whose chunk number stands for the step. */
-static bool load_checkpoints(Builder *builder, NodeId id, Recurrence *recurrence) {
+/* The load of the checkpoints of part `part` of `node`, whose chunk number stands for the step. */
+static bool load_checkpoints(Builder *builder, NodeId id, int64_t part, Recurrence *recurrence) {
   const Node *node = node_of(builder, id);
-  NodeId checkpoints = node->operand[2];
+  NodeId checkpoints = scan_initial(node, part);
   if (builder->clusters->of[checkpoints] == builder->cluster)
     return builder_fail(builder, FAILURE_SHAPE, id, "its checkpoints are made in the same kernel");
   Place place = checkpoint_place(builder, node_integer(node, RESCAN_LAST));
@@ -51,45 +49,72 @@ static bool load_checkpoints(Builder *builder, NodeId id, Recurrence *recurrence
          set_chunk(builder, id, node_integer(node, RESCAN_STEPS));
 }
 
-/* The number of the recurrence of scan `id`; adds it when it is first needed. */
+/* The imaginary part of a decay turns a state into the other part of the next one: into the real part with a minus. */
+static bool lower_turn(Builder *builder, const Node *node, int64_t part, uint32_t *out_expr) {
+  uint32_t turn;
+  if (!lower_value(builder, node->operand[PART_DECAY + 1], &builder->full, &turn)) return false;
+  const Expr *expr = &builder->expr[turn];
+  bool negated = expr->kind == EXPR_OP && expr->op == OP_NEGATE;
+  *out_expr = part == 1 ? turn : negated ? expr->arg[0] : builder_op(builder, OP_NEGATE, turn, 0, 0);
+  return true;
+}
+
+/* What part `part` of scan `id` is made of; adds the axes that it depends on. */
+static bool lower_recurrence(Builder *builder, NodeId id, int64_t part, Recurrence *out, AxisMask *axes) {
+  const Node *node = node_of(builder, id);
+  bool complex = op_is_part(node->op);
+  NodeId input = complex ? node->operand[PART_INPUT + part] : node->operand[1], initial = scan_initial(node, part);
+  *out = (Recurrence){.initial = EXPR_NO_INITIAL,
+                      .reverse = node_integer(node, SCAN_REVERSE) != 0,
+                      .late = scan_is_late(node),
+                      .resumes = op_is_rescan(node->op),
+                      .coupled = complex};
+  if (!lower_value(builder, node->operand[0], &builder->full, &out->decay)) return false;
+  if (!lower_value(builder, input, &builder->full, &out->input)) return false;
+  if (complex && !lower_turn(builder, node, part, &out->turn)) return false;
+  if (out->resumes && !load_checkpoints(builder, id, part, out)) return false;
+  if (!out->resumes && initial != NODE_NONE) {
+    Place first = without_axis(&builder->full, node_integer(node, SCAN_AXIS));
+    if (!lower_value(builder, initial, &first, &out->initial)) return false;
+  }
+  uint32_t source[RECURRENCE_MAX_SOURCES], count = recurrence_sources(out, source);
+  for (uint32_t k = 0; k < count; k++) *axes |= builder->expr[source[k]].axes;
+  return true;
+}
+
+/* The number of the recurrence of scan `id`; adds it, with its partner, when it is first needed. */
 static bool recurrence_of(Builder *builder, NodeId id, uint32_t *out_which, AxisMask *out_axes) {
   const Node *node = node_of(builder, id);
-  Recurrence recurrence = {.initial = EXPR_NO_INITIAL};
-  recurrence.reverse = node_integer(node, SCAN_REVERSE) != 0;
-  recurrence.late = is_late(node);
-  recurrence.resumes = node->op == OP_RESCAN;
-  if (!lower_value(builder, node->operand[0], &builder->full, &recurrence.decay)) return false;
-  if (!lower_value(builder, node->operand[1], &builder->full, &recurrence.input)) return false;
-  AxisMask axes = builder->expr[recurrence.decay].axes | builder->expr[recurrence.input].axes;
-  if (node->op == OP_RESCAN) {
-    if (!load_checkpoints(builder, id, &recurrence)) return false;
-    axes |= builder->expr[recurrence.initial].axes;
-  } else if (node->operand_count == 3) {
-    Place first = without_axis(&builder->full, node_integer(node, SCAN_AXIS));
-    if (!lower_value(builder, node->operand[2], &first, &recurrence.initial)) return false;
-    axes |= builder->expr[recurrence.initial].axes;
+  uint32_t parts = op_is_part(node->op) ? 2 : 1, part = (uint32_t)scan_part_number(node);
+  Recurrence recurrence[2];
+  *out_axes = position_axes(&builder->full.axis[node_integer(node, SCAN_AXIS)]);
+  for (uint32_t p = 0; p < parts; p++)
+    if (!lower_recurrence(builder, id, p, &recurrence[p], out_axes)) return false;
+  for (uint32_t r = 0; r < builder->recurrence_count; r += builder->recurrence[r].coupled ? 2 : 1) {
+    *out_which = r + part;
+    if (scan_is_same(node_of(builder, builder->recurrence_node[r]), node)) return true;
   }
-  *out_axes = axes | position_axes(&builder->full.axis[node_integer(node, SCAN_AXIS)]);
-  for (uint32_t r = 0; r < builder->recurrence_count; r++) {
-    *out_which = r;
-    if (builder->recurrence_node[r] == id) return true;
+  uint32_t first = builder->recurrence_count;
+  if (first + parts > RECURRENCES_MAX) return builder_fail(builder, FAILURE_SHAPE, id, "too many scans");
+  for (uint32_t p = 0; p < parts; p++) {
+    recurrence[p].partner = parts == 2 ? first + 1 - p : 0;
+    builder->recurrence[first + p] = recurrence[p];
+    builder->recurrence_node[first + p] = id;
   }
-  if (builder->recurrence_count == RECURRENCES_MAX) return builder_fail(builder, FAILURE_SHAPE, id, "too many scans");
-  *out_which = builder->recurrence_count++;
-  builder->recurrence[*out_which] = recurrence;
-  builder->recurrence_node[*out_which] = id;
+  builder->recurrence_count += parts;
+  *out_which = first + part;
   return true;
 }
 
 /* A recurrence that starts from checkpoints has the initial state of those. */
 static bool same_initial(const Builder *builder, const Node *scan, const Node *delay) {
-  if (scan->op == OP_RESCAN) {
-    const Node *checkpoints = node_of(builder, scan->operand[2]);
-    if (checkpoints->op != OP_CHECKPOINT || checkpoints->operand_count != delay->operand_count) return false;
-    return delay->operand_count == 1 || checkpoints->operand[1] == delay->operand[1];
+  NodeId initial = scan_initial(scan, scan_part_number(scan));
+  if (op_is_rescan(scan->op)) {
+    const Node *checkpoints = node_of(builder, initial);
+    if (checkpoints->op != OP_CHECKPOINT) return false;
+    initial = checkpoints->operand_count == 2 ? checkpoints->operand[1] : NODE_NONE;
   }
-  if (scan->operand_count == 3) return delay->operand_count == 2 && delay->operand[1] == scan->operand[2];
-  return delay->operand_count == 1;
+  return initial == (delay->operand_count == 2 ? delay->operand[1] : NODE_NONE);
 }
 
 bool lower_state(Builder *builder, NodeId id, const Place *place, uint32_t *out_expr) {
@@ -101,7 +126,7 @@ bool lower_state(Builder *builder, NodeId id, const Place *place, uint32_t *out_
   if (node->op == OP_DELAY) {
     scan = node->operand[0];
     const Node *source = node_of(builder, scan);
-    bool local = builder->clusters->of[scan] == builder->cluster && is_recurrence(source->op);
+    bool local = builder->clusters->of[scan] == builder->cluster && op_is_recurrence(source->op);
     if (!local || node_integer(node, DELAY_AXIS) != node_integer(source, SCAN_AXIS) ||
         (node_integer(node, DELAY_REVERSE) != 0) != (node_integer(source, SCAN_REVERSE) != 0) ||
         !same_initial(builder, source, node)) {
@@ -199,11 +224,11 @@ static bool store_last(Builder *builder, NodeId id) {
 /* The states before every `steps`-th step. */
 static bool store_checkpoints(Builder *builder, NodeId id) {
   const Node *node = node_of(builder, id), *scan = node_of(builder, node->operand[0]);
-  bool fits = scan->op == OP_SCAN && !is_late(scan) &&
+  NodeId initial = node->operand_count == 2 ? node->operand[1] : NODE_NONE;
+  bool fits = op_is_first_run(scan->op) && !scan_is_late(scan) &&
               node_integer(node, CHECKPOINT_AXIS) == node_integer(scan, SCAN_AXIS) &&
               node_integer(node, CHECKPOINT_REVERSE) == node_integer(scan, SCAN_REVERSE) &&
-              node->operand_count + 1 == scan->operand_count &&
-              (node->operand_count == 1 || node->operand[1] == scan->operand[2]);
+              initial == scan_initial(scan, scan_part_number(scan));
   if (!fits) return builder_fail(builder, FAILURE_SHAPE, id, "checkpoints of another recurrence");
   Expr expr = {.kind = EXPR_PREVIOUS};
   if (!recurrence_of(builder, node->operand[0], &expr.which, &expr.axes)) return false;
@@ -237,7 +262,7 @@ bool lower_scan_root(Builder *builder, NodeId id, const Place *place) {
 bool lower_scan_states(Builder *builder, NodeId id, bool *out_done) {
   const Node *node = node_of(builder, id);
   *out_done = (node->op == OP_SLICE || node->op == OP_CHECKPOINT) &&
-              node_of(builder, node->operand[0])->op == OP_SCAN &&
+              op_is_first_run(node_of(builder, node->operand[0])->op) &&
               builder->clusters->of[node->operand[0]] == builder->cluster;
   if (!*out_done) return true;
   return node->op == OP_SLICE ? store_last(builder, id) : store_checkpoints(builder, id);
@@ -273,8 +298,8 @@ static bool first_direction(const Builder *builder) {
   const Node *first = NULL;
   for (uint32_t k = clusters->member_first[builder->cluster]; k < clusters->member_first[builder->cluster + 1]; k++) {
     const Node *member = node_of(builder, clusters->member[k]);
-    if (!is_recurrence(member->op)) continue;
-    if (!is_late(member)) return node_integer(member, SCAN_REVERSE) != 0;
+    if (!op_is_recurrence(member->op)) continue;
+    if (!scan_is_late(member)) return node_integer(member, SCAN_REVERSE) != 0;
     if (first == NULL) first = member;
   }
   return first != NULL && node_integer(first, SCAN_REVERSE) != 0;
@@ -284,7 +309,7 @@ static bool add_recurrences(Builder *builder, bool reverse) {
   const Clusters *clusters = builder->clusters;
   for (uint32_t k = clusters->member_first[builder->cluster]; k < clusters->member_first[builder->cluster + 1]; k++) {
     const Node *member = node_of(builder, clusters->member[k]);
-    if (!is_recurrence(member->op) || (node_integer(member, SCAN_REVERSE) != 0) != reverse) continue;
+    if (!op_is_recurrence(member->op) || (node_integer(member, SCAN_REVERSE) != 0) != reverse) continue;
     uint32_t expr;
     if (!lower_value(builder, clusters->member[k], &builder->full, &expr)) return false;
   }

@@ -1,6 +1,7 @@
 /* The expression for one element of a node's value: the heart of lowering. Operands are asked for the element that is
  * needed, down to buffers; views only change which element that is. */
 #include "lower_internal.h"
+#include "scan_nodes.h"
 
 static const Node *node_of(const Builder *builder, NodeId id) { return graph_node(builder->clusters->graph, id); }
 
@@ -206,7 +207,7 @@ static bool lower_op(Builder *builder, NodeId id, const Place *place, uint32_t *
   if (op_info(node->op)->lowering == LOWER_VIEW) return lower_view(builder, id, place, out_expr);
   if (node->op == OP_PAD) return lower_pad(builder, id, place, out_expr);
   if (node->op == OP_CONCAT) return lower_concat(builder, id, place, out_expr);
-  if (node->op == OP_SCAN || node->op == OP_RESCAN) return lower_state(builder, id, place, out_expr);
+  if (op_is_recurrence(node->op)) return lower_state(builder, id, place, out_expr);
   if (node->op == OP_DELAY) {
     if (builder->family == LOWER_SCAN && lower_state(builder, id, place, out_expr)) return true;
     return lower_delay(builder, id, place, out_expr);

@@ -1,5 +1,7 @@
 #include "recompute.h"
 
+#include "scan_nodes.h"
+
 #include "ir/cost.h"
 #include "memory_plan.h"
 
@@ -177,8 +179,8 @@ static bool is_idle(const Plan *plan, const Version *version) {
 /* ---- Whether the same bits come out ---- */
 
 static bool is_sum(OpCode op) {
-  return op == OP_REDUCE_SUM || op == OP_REDUCE_MAX || op == OP_CONTRACT || op == OP_DFT || op == OP_SCAN ||
-         op == OP_RESCAN || op == OP_CHECKPOINT;
+  return op == OP_REDUCE_SUM || op == OP_REDUCE_MAX || op == OP_CONTRACT || op == OP_DFT || op_is_recurrence(op) ||
+         op == OP_CHECKPOINT;
 }
 
 /* Sums that `root` takes within its cluster, counted once a walk. */

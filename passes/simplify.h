@@ -34,6 +34,9 @@ static inline bool operand_is(const Candidate *candidate, uint32_t k, OpCode op)
   return candidate_operand(candidate, k)->op == op;
 }
 
+/* Where shapes differ in axes of extent 1 only: by axis of `from` the axis of `to`, -1 for those of extent 1. */
+bool shapes_match_but_units(const Shape *from, const Shape *to, int32_t out_axis[SHAPE_MAX_RANK]);
+
 static inline bool axes_have(const int64_t *axes, uint32_t count, int64_t axis) {
   for (uint32_t k = 0; k < count; k++) {
     if (axes[k] == axis) return true;

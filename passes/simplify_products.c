@@ -67,6 +67,36 @@ NodeId simplify_reduce_of_broadcast(const Candidate *candidate) {
   return small ? graph_broadcast(graph, small, &node->shape, result_axes) : NODE_NONE;
 }
 
+NodeId simplify_reduce_of_units(const Candidate *candidate) {
+  const Node *node = candidate->node, *reshape = candidate_operand(candidate, 0);
+  int32_t moved[SHAPE_MAX_RANK];
+  if (reshape->op != OP_RESHAPE) return NODE_NONE;
+  NodeId x = reshape->operand[0];
+  if (!shapes_match_but_units(&reshape->shape, graph_shape(candidate->graph, x), moved)) return NODE_NONE;
+  const Attribute *axes = &node->attribute[REDUCE_AXES];
+  int64_t inner[SHAPE_MAX_RANK];
+  uint32_t count = 0;
+  for (uint32_t k = 0; k < axes->count; k++)
+    if (moved[axes->integers[k]] >= 0) inner[count++] = moved[axes->integers[k]];
+  return graph_reshape(candidate->graph, graph_reduce(candidate->graph, node->op, x, inner, count), &node->shape);
+}
+
+/* The parts of a complex sum, whose terms are in a scan's kernel. */
+NodeId simplify_reduce_of_concat(const Candidate *candidate) {
+  const Node *node = candidate->node, *concat = candidate_operand(candidate, 0);
+  if (concat->op != OP_CONCAT) return NODE_NONE;
+  const Attribute *axes = &node->attribute[REDUCE_AXES];
+  int64_t axis = node_integer(concat, CONCAT_AXIS), place = axis;
+  for (uint32_t k = 0; k < axes->count; k++) {
+    if (axes->integers[k] == axis) return NODE_NONE;
+    place -= axes->integers[k] < axis;
+  }
+  NodeId part[GRAPH_MAX_OPERANDS];
+  for (uint32_t k = 0; k < candidate_operand(candidate, 0)->operand_count; k++)
+    part[k] = graph_reduce(candidate->graph, node->op, candidate_inner(candidate, 0, k), axes->integers, axes->count);
+  return graph_concat(candidate->graph, part, candidate_operand(candidate, 0)->operand_count, place);
+}
+
 NodeId simplify_reduce_of_negate(const Candidate *candidate) {
   if (!operand_is(candidate, 0, OP_NEGATE)) return NODE_NONE;
   const Attribute *axes = &candidate->node->attribute[REDUCE_AXES];

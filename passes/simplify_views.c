@@ -43,6 +43,38 @@ NodeId simplify_broadcast_broadcast(const Candidate *candidate) {
   return graph_broadcast(candidate->graph, candidate_inner(candidate, 0, 0), &candidate->node->shape, axes);
 }
 
+bool shapes_match_but_units(const Shape *from, const Shape *to, int32_t out_axis[SHAPE_MAX_RANK]) {
+  const Dim one = dim_constant(1);
+  int32_t at = 0;
+  for (int32_t k = 0; k < from->rank; k++) {
+    out_axis[k] = -1;
+    if (dim_equal(from->dim[k], one)) continue;
+    while (at < to->rank && dim_equal(to->dim[at], one)) at++;
+    if (at == to->rank || !dim_equal(from->dim[k], to->dim[at])) return false;
+    out_axis[k] = at++;
+  }
+  while (at < to->rank && dim_equal(to->dim[at], one)) at++;
+  return at == to->rank;
+}
+
+NodeId simplify_reshape_of_broadcast(const Candidate *candidate) {
+  const Node *node = candidate->node, *broadcast = candidate_operand(candidate, 0);
+  int32_t moved[SHAPE_MAX_RANK];
+  if (broadcast->op != OP_BROADCAST || !shapes_match_but_units(&broadcast->shape, &node->shape, moved))
+    return NODE_NONE;
+  const Attribute *inner = &broadcast->attribute[BROADCAST_AXES];
+  Shape small = {0};
+  int64_t axes[SHAPE_MAX_RANK];
+  for (uint32_t k = 0; k < inner->count; k++) {
+    int32_t axis = moved[inner->integers[k]];
+    if (axis < 0) continue;
+    small.dim[small.rank] = node->shape.dim[axis];
+    axes[small.rank++] = axis;
+  }
+  NodeId x = graph_reshape(candidate->graph, broadcast->operand[0], &small);
+  return graph_broadcast(candidate->graph, x, &node->shape, axes);
+}
+
 /* Constants stay broadcasts: that is the form other rules look for. */
 NodeId simplify_broadcast_units(const Candidate *candidate) {
   const Node *node = candidate->node;

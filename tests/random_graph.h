@@ -240,7 +240,13 @@ static inline NodeId random_graph_sequence(RandomGraph *made, NodeId x) {
   bool reverse = random_below(made->random, 2) != 0, late = random_below(made->random, 2) != 0;
   if (random_below(made->random, 2)) return graph_delay(graph, x, initial, axis, reverse);
   NodeId decay = graph_unary(graph, OP_SIGMOID, random_graph_like(made, &shape));
-  return graph_scan(graph, decay, x, initial, axis, reverse, late);
+  if (random_below(made->random, 3) > 0 || shape.rank == SHAPE_MAX_RANK)
+    return graph_scan(graph, decay, x, initial, axis, reverse, late);
+  NodeId turn = graph_unary(graph, OP_TANH, random_graph_like(made, &shape));
+  NodeId first = initial != NODE_NONE ? graph_complex(graph, initial, initial) : NODE_NONE;
+  NodeId h = graph_complex_scan(graph, graph_complex(graph, decay, turn), graph_complex(graph, x, decay), first,
+                                axis + 1, reverse, late);
+  return graph_complex_part(graph, h, random_below(made->random, 2));
 }
 
 static inline NodeId random_graph_transform(RandomGraph *made, NodeId x) {

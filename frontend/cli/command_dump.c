@@ -18,7 +18,7 @@ typedef struct DumpOptions {
   Stage stage;
   Format format;
   const char *after, *out, *cpu, *triple;
-  bool each, train, entry_given, after_seen;
+  bool each, train, gradients, entry_given, after_seen;
   Text text;
 } DumpOptions;
 
@@ -26,7 +26,10 @@ static const struct argp_option dump_options[] = {
     {"stage", KEY_STAGE, "ast|ir|loops|llvm|asm", 0, "What to show (default ir, after all passes)", 1},
     {"after", KEY_AFTER, "PASS", 0, "The IR after this pass; `none` for the IR before the first", 1},
     {"each", KEY_EACH, 0, 0, "The IR before the first pass and after each", 1},
-    {"entry", KEY_ENTRY, "infer|train", 0, "Inference (default) or the training step with all gradients", 1},
+    {"entry", KEY_ENTRY, "infer|train|gradients", 0,
+     "Inference (default), the training step with all gradients, or forward and backward from derivatives of the "
+     "outputs, for which a model needs no loss",
+     1},
     {"format", KEY_FORMAT, "text|dot|svg|png", 0, "Pictures for ast and ir (default text)", 1},
     {"output", 'o', "FILE", 0, "Where to (default standard output)", 1},
     {"target", KEY_TARGET, "TRIPLE", 0, "llvm, asm: for this target (default this machine)", 1},
@@ -64,7 +67,7 @@ static void check_dump(const DumpOptions *options, struct argp_state *state) {
 }
 
 static error_t parse_dump(int key, char *argument, struct argp_state *state) {
-  static const char *const entries[] = {"infer", "train"};
+  static const char *const entries[] = {"infer", "train", "gradients"};
   DumpOptions *options = state->input;
   switch (key) {
     case ARGP_KEY_INIT:
@@ -77,7 +80,8 @@ static error_t parse_dump(int key, char *argument, struct argp_state *state) {
       options->format = (Format)choose("--format", argument, format_names, FORMAT_COUNT, state);
       return 0;
     case KEY_ENTRY:
-      options->train = choose("--entry", argument, entries, 2, state) == 1;
+      options->train = choose("--entry", argument, entries, 3, state) == 1;
+      options->gradients = choose("--entry", argument, entries, 3, state) == 2;
       options->entry_given = true;
       return 0;
     case KEY_AFTER:
@@ -152,15 +156,21 @@ static simba_status dump_ir(DumpOptions *options, Compiler *compiler, simba_erro
   const Program *program;
   Model *model;
   static const DifferentiateSpec all_parameters = {.parameters = true};
+  DifferentiateSpec all;
+  bool backward = options->train || options->gradients;
   StepRequest request = {.values = !options->train,
                          .loss = options->train,
                          .metrics = options->train,
-                         .training = options->train,
+                         .training = backward,
                          .differentiate = options->train ? &all_parameters : NULL};
   simba_status status = check_pass_name(options, error);
   request.whole = !compiler->file; /* a graph is dumped as it is */
-  if (status == SIMBA_OK) status = compiler_model(compiler, options->train, &model, error);
+  if (status == SIMBA_OK) status = compiler_model(compiler, backward, &model, error);
   if (status != SIMBA_OK) return status;
+  if (options->gradients) {
+    all = compiler_all_gradients(model->graph, options->common.arena);
+    request.differentiate = &all;
+  }
   bool before = options->after && !strcmp(options->after, "none");
   if (options->each) text_puts(&options->text, "# 00 before the first pass\n");
   if (options->each || before) print_graph(options, model->graph);

@@ -239,6 +239,14 @@ static const Graph *select_outputs(Compiler *compiler, const Graph *graph, const
   return selected;
 }
 
+DifferentiateSpec compiler_all_gradients(const Graph *graph, Arena *arena) {
+  const char **output = ARENA_ARRAY(arena, const char *, graph->output_count + 1);
+  DifferentiateSpec spec = {.parameters = true, .inputs = true, .cotangent = output};
+  for (uint32_t k = 0; k < graph->output_count; k++)
+    if (graph->output[k].kind == OUTPUT_VALUE) output[spec.cotangent_count++] = graph->output[k].name;
+  return spec;
+}
+
 static const char *pass_phase(Compiler *compiler, uint32_t position) {
   return arena_format(compiler->arena, "pass %s", pipeline_pass(position)->name);
 }

@@ -65,6 +65,10 @@ typedef struct StepRequest {
   int64_t batch;                          /* that it will run with; 0: not known */
 } StepRequest;
 
+/* Derivatives of all outputs of a model's graph, weighed by inputs `lw.<output>`, with respect to all parameters and
+ * inputs; in `arena`. */
+DifferentiateSpec compiler_all_gradients(const Graph *graph, Arena *arena);
+
 simba_status compiler_open(const char *path, const CompilerOptions *options, Compiler **out_compiler,
                            simba_error *error);
 /* The same from memory. */

@@ -214,14 +214,9 @@ static simba_status create_inference(Recorder *recorder, simba_error *error) {
   return status;
 }
 
-/* Of all outputs, with respect to all parameters and inputs. */
 static simba_status create_gradients(Recorder *recorder, simba_error *error) {
   simba_model *model = recorder->model;
-  const Graph *graph = model->model->graph;
-  const char **outputs = ARENA_ARRAY(model->compiler->arena, const char *, graph->output_count + 1);
-  DifferentiateSpec spec = {.parameters = true, .inputs = true, .cotangent = outputs};
-  for (uint32_t k = 0; k < graph->output_count; k++)
-    if (graph->output[k].kind == OUTPUT_VALUE) outputs[spec.cotangent_count++] = graph->output[k].name;
+  DifferentiateSpec spec = compiler_all_gradients(model->model->graph, model->compiler->arena);
   StepRequest request = {.training = true, .values = true, .differentiate = &spec};
   CompiledStep *step = NULL;
   simba_status status = model_bind_step(model, &request, &step, &recorder->gradients, error);

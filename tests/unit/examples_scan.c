@@ -1,11 +1,13 @@
 /* Every model of examples/scans: its recurrences fuse, forward and backward, and no tensor of their index space is
- * stored; its gradients are those of central differences; its kernels compute what the evaluator does. Files are found
+ * stored; its gradients are those of central differences; its kernels and their code compute what the evaluator
+ * does. Files are found
  * by scanning. */
 #include "frontend/frontend.h"
 #include "passes/autodiff.h"
 #include "passes/lower.h"
 #include "passes/pipeline.h"
-#include "tests/program_run.h"
+#include "passes/scan_nodes.h"
+#include "tests/program_code.h"
 #include "tests/suite_run.h"
 
 #include <dirent.h>
@@ -72,15 +74,13 @@ static const Program *build(const Graph *graph, Arena *arena) {
 
 /* --- fusion -------------------------------------------------------------------------------------------------- */
 
-static bool is_recurrence(OpCode op) { return op == OP_SCAN || op == OP_RESCAN; }
-
 static void check_fused(const Program *program) {
   const Graph *graph = program->graph;
   int64_t symbols[SYMBOL_MAX] = {1}, space = INT64_MAX;
   uint32_t scans = 0;
   for (NodeId id = 1; id <= graph->node_count; id++) {
     const Node *node = graph_node(graph, id);
-    if (!is_recurrence(node->op)) continue;
+    if (!op_is_recurrence(node->op)) continue;
     ck_assert_msg(node->cluster != 0, "scan %%%u is alone", id);
     int64_t count = shape_value_count(&node->shape, symbols);
     space = count < space ? count : space;
@@ -182,6 +182,32 @@ START_TEST(kernels_are_as_the_evaluator) {
 }
 END_TEST
 
+/* Machine code: near the evaluator, and the same bits for any number of threads. */
+START_TEST(code_is_as_the_evaluator) {
+  static const int32_t threads[] = {0, 1, 2, 3, 8};
+  enum { THREAD_COUNTS = sizeof threads / sizeof *threads };
+  Arena *arena = arena_create();
+  const Graph *graph = with_gradients(small_model(files[_i], arena)->graph, arena);
+  const Program *program = build(graph, arena);
+  Code code = code_create(program, &(CodegenOptions){.verify = true}, arena);
+  int64_t symbols[SYMBOL_MAX] = {3};
+  const Value *expected = reference_values(graph, symbols, arena);
+  float **output[THREAD_COUNTS];
+  for (int n = 0; n < THREAD_COUNTS; n++) output[n] = code_run(&code, symbols, threads[n], arena);
+  for (uint32_t k = 0; k < graph->output_count; k++) {
+    const Value *value = &expected[graph->output[k].node];
+    int64_t count = value_count(value);
+    double largest = 1;
+    for (int64_t i = 0; i < count; i++) largest = fmax(largest, fabs(value->data[i]));
+    for (int64_t i = 0; i < count; i++)
+      ck_assert_double_le(fabs(value->data[i] - (double)output[0][k][i]), 1e-4 * largest);
+    for (int n = 1; n < THREAD_COUNTS; n++) ck_assert_mem_eq(output[0][k], output[n][k], (size_t)count * sizeof(float));
+  }
+  code_destroy(&code);
+  arena_destroy(arena);
+}
+END_TEST
+
 /* A block is short enough to be read at a glance. */
 START_TEST(file_is_short) {
   FILE *file = fopen(files[_i], "r");
@@ -194,6 +220,7 @@ START_TEST(file_is_short) {
 END_TEST
 
 int main(void) {
+  codegen_library(); /* loaded once, before the tests fork */
   find_files();
   Suite *suite = suite_create("examples_scan");
   TCase *examples = tcase_create("examples");
@@ -201,6 +228,7 @@ int main(void) {
   tcase_add_loop_test(examples, recurrences_fuse, 0, file_count);
   tcase_add_loop_test(examples, gradients_are_right, 0, file_count);
   tcase_add_loop_test(examples, kernels_are_as_the_evaluator, 0, file_count);
+  tcase_add_loop_test(examples, code_is_as_the_evaluator, 0, file_count);
   tcase_add_loop_test(examples, file_is_short, 0, file_count);
   suite_add_tcase(suite, examples);
   return suite_run(suite);

@@ -15,7 +15,7 @@ static const int64_t SYMBOLS[SYMBOL_MAX] = {2};
 typedef struct Case {
   OpCode op;
   const char *text;     /* of the graph's nodes; %y is the result */
-  double inputs[3][12]; /* of inputs "a", "b", "c" */
+  double inputs[4][12]; /* of inputs "a", "b", "c", "d" */
   uint32_t count;
   double expected[16];
 } Case;
@@ -156,6 +156,28 @@ static const Case cases[] = {
      {{2, 3, 4}, {1, 1, 1}, {10, 100}},
      3,
      {201, 124, 41}},
+    {OP_COMPLEX_SCAN, /* h = 1 + i, then (1 + 2i)(1 + i) + 2 = 1 + 3i */
+     IN(a, "2, 2") IN(b, "2, 2") "%y = complex_scan(%a, %b) {axis = 1, reverse = 0, late = 0}",
+     {{7, 1, 7, 2}, {1, 2, 1, 0}},
+     4,
+     {1, 1, 1, 3}},
+    {OP_COMPLEX_SCAN, /* from i at the end: h[1] = i + 1, c = (1 + 2i) h[1] = -1 + 3i, h[0] = c + 1 + i */
+     IN(a, "2, 2") IN(b, "2, 2") IN(c, "2") "%y = complex_scan(%a, %b, %c) {axis = 1, reverse = 1, late = 1}",
+     {{7, 1, 7, 2}, {1, 1, 1, 0}, {0, 1}},
+     4,
+     {0, 1, 4, 1}},
+    {OP_SCAN_PART,
+     IN(a, "2") IN(b, "2") IN(c, "2")
+         IN(d, "2") "%y = scan_part(%a, %b, %c, %d) {axis = 0, reverse = 0, late = 0, part = 1}",
+     {{7, 1}, {7, 2}, {1, 2}, {1, 0}},
+     2,
+     {1, 3}},
+    {OP_RESCAN_PART, /* every step from a checkpoint of its own, in the order in which they run: 2 + i, then i */
+     IN(a, "2") IN(b, "2") IN(c, "2") IN(d, "2") "%y = rescan_part(%a, %b, %a, %b, %c, %d) "
+                                                 "{axis = 0, reverse = 1, steps = 1, last = 0, part = 0}",
+     {{1, 3}, {2, 4}, {2, 0}, {1, 1}},
+     2,
+     {-1, 5}},
     {OP_SCAN,
      IN(a, "3") IN(b, "3") "%y = scan(%a, %b) {axis = 0, reverse = 0, late = 0}",
      {{0.5, 2, 3}, {1, 1, 1}},
@@ -240,10 +262,10 @@ START_TEST(known_results) {
   const Case *test = &cases[_i];
   Arena *arena = arena_create();
   const Graph *graph = read_graph(arena, test->text);
-  EvaluateInput inputs[3];
+  EvaluateInput inputs[4];
   uint32_t count = 0;
-  static const char *const names[] = {"a", "b", "c"};
-  for (int k = 0; k < 3; k++) {
+  static const char *const names[] = {"a", "b", "c", "d"};
+  for (int k = 0; k < 4; k++) {
     NodeId leaf = graph_find_leaf(graph, OP_INPUT, names[k]);
     if (leaf) inputs[count++] = (EvaluateInput){leaf, test->inputs[k]};
   }

@@ -164,6 +164,13 @@ static NodeId scan(Bench *bench, const Case *info) {
   return graph_scan(bench->graph, decay, input, initial, info->a, (info->b & 1) != 0, (info->b & 2) != 0);
 }
 
+/* The same of parts, along axis 2. */
+static NodeId complex_scan(Bench *bench, const Case *info) {
+  NodeId decay = leaf(bench, info, "2B32"), input = leaf(bench, info, "2B32");
+  NodeId initial = info->c ? leaf(bench, info, "2B2") : NODE_NONE;
+  return graph_complex_scan(bench->graph, decay, input, initial, info->a, (info->b & 1) != 0, (info->b & 2) != 0);
+}
+
 /* a: form; b: inverse; c: axes as bits; of a tensor [4, B, 3] or [2, 4, B, 3]; of half spectra, of 6 and 5 samples. */
 static NodeId dft(Bench *bench, const Case *info) {
   NodeId x = leaf(bench, info, dft_parts_in(info->a) == 1 ? "4B3" : "24B3");
@@ -180,10 +187,10 @@ static NodeId dft(Bench *bench, const Case *info) {
   {op, build, -1, 1, axis, 0, 0}, {op, build, -1, 1, axis, 1, 0}, {op, build, -1, 1, axis, 0, 1}, { \
     op, build, -1, 1, axis, 1, 1                                                                    \
   }
-#define SCANS(axis)                                                                                   \
-  FLAGS(scan, OP_SCAN, axis), {OP_SCAN, scan, -1, 1, axis, 2, 0}, {OP_SCAN, scan, -1, 1, axis, 3, 0}, \
-      {OP_SCAN, scan, -1, 1, axis, 2, 1}, {                                                           \
-    OP_SCAN, scan, -1, 1, axis, 3, 1                                                                  \
+#define SCANS(build, op, axis)                                                            \
+  FLAGS(build, op, axis), {op, build, -1, 1, axis, 2, 0}, {op, build, -1, 1, axis, 3, 0}, \
+      {op, build, -1, 1, axis, 2, 1}, {                                                   \
+    op, build, -1, 1, axis, 3, 1                                                          \
   }
 #define TRANSFORMS(form)                                                                                \
   {OP_DFT, dft, -1, 1, form, 0, 1}, {OP_DFT, dft, -1, 1, form, 1, 1}, {OP_DFT, dft, -1, 1, form, 0, 4}, \
@@ -258,9 +265,10 @@ static const Case CASES[] = {
     {OP_CONTRACT, contract, -1, 1, .text = ",ab->ba"},
     {OP_CONTRACT, contract_same, -1, 1, .text = "ac,cd->ad"},
     {OP_CONTRACT, contract_same, -1, 1, .text = "ac,ca->ac"},
-    SCANS(0),
-    SCANS(1),
-    SCANS(2),
+    SCANS(scan, OP_SCAN, 0),
+    SCANS(scan, OP_SCAN, 1),
+    SCANS(scan, OP_SCAN, 2),
+    SCANS(complex_scan, OP_COMPLEX_SCAN, 2),
     TRANSFORMS(DFT_COMPLEX),
     TRANSFORMS(DFT_REAL_TO_COMPLEX),
     TRANSFORMS(DFT_COMPLEX_TO_REAL),
@@ -366,7 +374,8 @@ START_TEST(every_op_has_a_case) {
     for (uint32_t k = 0; k < CASE_COUNT; k++) found += CASES[k].op == op;
     for (uint32_t k = 0; k < SILENT_COUNT; k++) found += SILENT[k].op == op;
     bool is_leaf = op_info(op)->operands_max == 0;
-    bool is_made_later = op == OP_RESCAN || op == OP_CHECKPOINT; /* by passes that run once derivatives are taken */
+    bool is_made_later = op == OP_RESCAN || op == OP_CHECKPOINT || op == OP_SCAN_PART ||
+                         op == OP_RESCAN_PART; /* by passes that run once derivatives are taken */
     ck_assert(!is_made_later || !op_is_differentiable(op));
     ck_assert_msg(is_leaf || is_made_later || found > 0, "op %s has no case", op_info(op)->name);
     ck_assert(!is_leaf || !op_is_differentiable(op));
