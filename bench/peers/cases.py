@@ -1,6 +1,9 @@
 """What is measured: a model of simbac with the shapes of its inputs, and what the peers do in its place."""
 
+import pathlib
 from dataclasses import dataclass, field
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 PRODUCT = """
 model product(rows = 1, terms = 1, columns = 1) {
@@ -86,7 +89,12 @@ class Case:
     flops: float = 0  # additions and multiplications
     elements: float = 0  # of the recurrence
 
-    skips: tuple = ()  # passes without which simbac is measured too
+    @property
+    def passes_off(self):
+        """simbac is measured without these passes too: what is left of EinFFT is its transforms, products and maps."""
+        known = (ROOT / "passes" / "passes.def").read_text()
+        names = ["spectral-symmetry", "batch-fusion"] if self.kind == "einfft" else []
+        return [name for name in names if f'"{name}"' in known]
 
     @property
     def library_kernels(self):

@@ -1,4 +1,4 @@
-"""Measures simbac beside its peers, by turns, in processes that stay alive: see README.md, and --help."""
+"""Measures simbac beside its peers, by turns, in processes that stay alive: see bench/README.md, and --help."""
 
 import argparse
 import json
@@ -16,7 +16,6 @@ import report
 import worker
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
 # Largest difference from simbac's results, relative to the largest value of a tensor. Gradients of EinFFT may differ by
 # more in any correct float32 program, where a value sits on the kink of its ReLU or softshrink.
 TOLERANCE, KINK_TOLERANCE = 1e-4, 2e-2
@@ -108,7 +107,8 @@ def ways_of_simbac(case, threads, model):
     settings = [f"{name}={value}" for name, value in case.settings.items()]
     plain = [case.entry, threads, model, *settings]
     ways = [("simbac", plain)]
-    ways += [(f"simbac, no {skipped}", [*plain, f"-{skipped}"]) for skipped in case.skips]
+    if case.passes_off:
+        ways.append((f"simbac, no {', '.join(case.passes_off)}", [*plain, *(f"-{name}" for name in case.passes_off)]))
     if case.library_kernels:
         ways.append(("simbac, --kernels=library", [*plain, "kernels=library"]))
     return ways
@@ -124,9 +124,10 @@ def ways_of_libraries(case, threads, name):
 
 
 def ways_of_python(case, name):
-    """PyTorch 1 does not compile."""
+    """PyTorch 1 does not compile; its best form is enough."""
     methods = case.peers["torch" if name.startswith("PyTorch") else "jax"]
-    methods = [method for method in methods if not method.startswith("compiled") or not name.startswith("PyTorch 1.")]
+    if name.startswith("PyTorch 1."):
+        methods = methods[:1]
     return [(f"{name}, {method}", [case.kind, case.entry, method]) for method in methods]
 
 
@@ -201,11 +202,11 @@ def open_contestants(case, contestants, folder):
 
 
 def measure_by_turns(contestants, options):
-    """Every contestant has a turn in each round. One whose runs are long sits out rounds, after its third sample."""
+    """Every contestant has a turn in each round. One whose runs are long sits out rounds, after its second sample."""
     slot = options.seconds / options.rounds
     for round_number in range(options.rounds):
         for contestant in contestants:
-            if len(contestant.samples) >= 3 and contestant.spent() > slot * (round_number + 1):
+            if len(contestant.samples) >= 2 and contestant.spent() > slot * (round_number + 1):
                 continue
             problem = contestant.run(slot)
             if problem:
@@ -217,7 +218,7 @@ def measure_case(case, engines, options):
     with tempfile.TemporaryDirectory(prefix="simbac-peers-") as name:
         folder = pathlib.Path(name)
         model = folder / "model.simba"
-        model.write_text(case.model.replace("%(root)s", str(ROOT)))
+        model.write_text(case.model.replace("%(root)s", str(cases.ROOT)))
         contestants = open_contestants(case, contestants_of(case, engines, model), folder)
         measure_by_turns(contestants, options)
         results = {contestant.name: contestant.result() for contestant in contestants}
@@ -231,7 +232,7 @@ def measure_case(case, engines, options):
 def machine_of(options, threads):
     """What simbac measures of the machine."""
     simbac = pathlib.Path(options.build) / "bin" / "simbac"
-    model = ROOT / "examples" / "parity" / "mlp.simba"
+    model = cases.ROOT / "examples" / "parity" / "mlp.simba"
     command = [simbac, "bench", model, "--json", f"--threads={threads}", "--batch=1", "--seconds=0"]
     processors = sorted(os.sched_getaffinity(0))[:threads]
     done = subprocess.run(
@@ -263,8 +264,8 @@ def measure(options):
 
 def main():
     parser = argparse.ArgumentParser(description="simbac beside its peers, by turns in one run; prints Markdown.")
-    parser.add_argument("--build", default=ROOT / "build" / "release", help="a release build with target benchmarks")
-    parser.add_argument("--results", type=pathlib.Path, default=ROOT / "build" / "peers.json", help="updated")
+    parser.add_argument("--build", default=cases.ROOT / "build" / "release", help="a release build with target benchmarks")
+    parser.add_argument("--results", type=pathlib.Path, default=cases.ROOT / "build" / "peers.json", help="updated")
     parser.add_argument("--only", choices=sorted(cases.PEERS), help="one group of cases")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--seconds", type=float, default=3, help="for each contestant in each case")

@@ -81,7 +81,6 @@ def main(open_workload, versions):
             if command == "open":
                 run, results = open_workload(read_tensors(arguments[0]), arguments[2:])
                 write_tensors(arguments[1], results())
-                run()
                 workloads[identity] = run
                 answer = {"opened": True, "run_bytes": run_bytes(run), **versions}
             elif command == "run":
