@@ -64,15 +64,15 @@ model mixer(tokens = 1, channels = 1) {
 
 BLOCKS, THRESHOLD = 4, 0.01  # of EinFFT, simbac's defaults
 
-RECURRENCE = ["sequential", "associative", "compiled steps", "compiled"]
+SEQUENCE = ["sequential", "associative", "compiled steps"]
 
 PEERS = {
     "contract": {"library": ["contract"], "torch": ["eager"], "jax": ["jitted"]},
     "fft": {"library": ["fft"], "torch": ["eager"], "jax": ["jitted"]},
-    "scan": {"torch": RECURRENCE, "jax": ["scan", "associative"]},
-    "mamba": {"torch": RECURRENCE, "jax": ["scan", "associative"]},
+    "scan": {"torch": SEQUENCE, "jax": ["scan", "associative"]},
+    "mamba": {"torch": [*SEQUENCE, "compiled"], "jax": ["scan", "associative"]},
     "einfft": {"library": ["einfft"], "torch": ["eager", "compiled"], "jax": ["jitted"]},
-    "forecaster": {"torch": RECURRENCE, "jax": ["scan", "associative"]},
+    "forecaster": {"torch": [*SEQUENCE, "compiled"], "jax": ["scan", "associative"]},
 }
 
 

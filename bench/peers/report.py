@@ -114,6 +114,40 @@ def by_contestant(entry, results, memory):
     return text
 
 
+def best_peer(results):
+    """Name and times ours of the fastest that is not simbac."""
+    peers = [name for name in results if not name.startswith("simbac")]
+    if not peers:
+        return "", ""
+    best = min(peers, key=lambda name: results[name]["least"])
+    times = results[best]["least"] / results["simbac"]["least"]
+    return best, f"{times:.2f}" if times >= 1 else f"**{times:.2f}, faster**"
+
+
+def summary(cases):
+    threads = sorted({t for entry in cases for t in entry["threads"]})
+    header = ["least, ms"]
+    for t in threads:
+        header += [f"{t} thread{'s' if t != '1' else ''}: simbac", "best peer", "times ours"]
+    rows = []
+    for entry in cases:
+        cells = [f"{NOUNS[entry['group']]}{entry['title']}"]
+        for t in threads:
+            found = entry["threads"].get(t)
+            cells += [milliseconds(found["simbac"]), *best_peer(found)] if found else ["", "", ""]
+        rows.append(cells)
+    return table(header, rows)
+
+
+NOUNS = {
+    "contract": "",
+    "scan": "scan ",
+    "mamba": "Mamba block ",
+    "fft": "real transforms ",
+    "einfft": "EinFFT ",
+    "forecaster": "forecaster ",
+}
+
 TITLES = {
     "contract": "Products",
     "scan": "Selective scan",
@@ -124,10 +158,26 @@ TITLES = {
 }
 
 
+def engines(results):
+    """Versions, and which kernels OpenBLAS took."""
+    names = [name for name in results["about"]["engines"] if name.startswith(("PyTorch", "JAX"))]
+    for entry in results["cases"].values():
+        for found in entry["threads"].values():
+            for name, result in found.items():
+                if "blas" in result and "FFTW" not in name:
+                    names.append(f"{name}: kernels for {result['blas']}")
+                if "fftw" in result and "FFTW" in name:
+                    names.append(result["fftw"])
+    return ", ".join(dict.fromkeys(names))
+
+
 def markdown(results):
     about, parts = results["about"], []
     speeds = ", ".join(f"{1e-9 * speed['flops']:.0f} GFLOP/s on {t}" for t, speed in results["machine"].items())
-    parts.append(f"{about['date']}, {about['machine']}, measured peak {speeds}; `{about['command'].strip()}`.")
+    parts.append(
+        f"{about['date']}, {about['machine']}, measured peak {speeds}; {engines(results)}; `{about['command'].strip()}`."
+    )
+    parts += ["The fastest peer of each:", summary(results["cases"].values())]
     for group, title in TITLES.items():
         entries = [entry for entry in results["cases"].values() if entry["group"] == group]
         if not entries:
