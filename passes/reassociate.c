@@ -12,9 +12,9 @@
  * An exponential of such a product becomes one to base 2 once derivatives have been taken (before, their factor ln 2
  * would be over all axes).
  *
- * A value may differ by roundings, of which there are at most as many; where a partial product leaves the range of f32,
- * the value may too. Needs nothing. Removes nodes that no output needs. Cubic in the factors of a product, of which the
- * first FACTORS_MAX are looked at. */
+ * A value may differ by roundings, of which there are at most as many, and one more in the exponent of an exponential:
+ * that of its factor times log2 e. Where a partial product leaves the range of f32, the value may too. Needs nothing.
+ * Removes nodes that no output needs. Cubic in the factors of a product, of which the first FACTORS_MAX are looked at. */
 #include "pipeline.h"
 #include "rebuild.h"
 

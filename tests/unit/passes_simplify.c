@@ -1,5 +1,5 @@
-/* Random graphs compute the same before and after each pass, with and without gradients, and a pass has nothing left to
- * do after it ran. */
+/* Random graphs compute the same before and after each pass, with and without gradients, and a simplification has nothing
+ * left to do after it ran. */
 #include "passes/pipeline.h"
 #include "tests/random_graph.h"
 #include "tests/suite_run.h"
@@ -11,8 +11,10 @@
 
 enum { SEED_COUNT = 300 };
 
-static const char *const PASS_NAMES[] = {"simplify", "cse", "dead"};
-static PassFunction *const PASS_FUNCTIONS[] = {pass_simplify, pass_cse, pass_dead};
+static const char *const PASS_NAMES[] = {"simplify", "cse", "dead", "reassociate"};
+static PassFunction *const PASS_FUNCTIONS[] = {pass_simplify, pass_cse, pass_dead, pass_reassociate};
+
+static const bool FINAL[] = {true, true, true, false}; /* a second run has nothing to do */
 
 enum { PASS_COUNT = sizeof PASS_NAMES / sizeof PASS_NAMES[0] };
 
@@ -52,10 +54,11 @@ static void check_same(const Graph *before, const Graph *after, Arena *arena, co
   }
 }
 
-/* Runs the pass; its result must be the same to itself. */
+/* Runs the pass; where it is final, its result must be the same to itself. */
 static Graph *run(uint32_t pass, const Graph *graph, Arena *arena, bool differentiated, const char *what) {
   PassContext context = {.arena = arena, .differentiated = differentiated, .pass = PASS_NAMES[pass]};
   Graph *after = PASS_FUNCTIONS[pass](graph, &context);
+  if (!FINAL[pass]) return after;
   ck_assert_msg(graph_equal(after, PASS_FUNCTIONS[pass](after, &context)), "%s: the pass is not done after one run",
                 what);
   return after;
