@@ -3,7 +3,7 @@
  *
  *   %2 = dft(%1) form 1                           %2 = dft(%1) form 3                  half a spectrum
  *   %3 = contract(%2, W) over part, channel       E, O = the terms of real and imaginary part
- *   %4 = maximum(%3, 0)                      ->   V0 = maximum(E + O, 0)  V1 = maximum(E - O, 0)      at f and at -f
+ *   %4 = maximum(%3, 0)                      ->   V0 = maximum(E + O, 0), V1 = maximum(E - O, 0)    at f and at -f
  *   %5 = dft(%4) form 2                           %5 = dft((V0 + conj V1) w) form 4
  *
  * Each op that reads halves has a rule of its own (spectral_symmetry_*.c); any order of them composes:
@@ -42,9 +42,8 @@ static void start_spectrum(Attempt *attempt, NodeId id) {
   const Node *node = graph_node(halving->from, id);
   const Attribute *axes = &node->attribute[DFT_AXES];
   NodeId x = halving->map[node->operand[0]];
-  Spectrum spectrum = {.bins = bins_create(graph_shape(halving->to, x)->dim, axes->integers, axes->count),
-                       .source = id,
-                       .count = 1};
+  Spectrum spectrum = {
+      .bins = bins_create(graph_shape(halving->to, x)->dim, axes->integers, axes->count), .source = id, .count = 1};
   if (spectrum.bins.extent[spectrum.bins.half] < 3) {
     attempt->reason[id] = "its axes are too short to have mirrored frequencies";
     attempt->failed = true;
@@ -92,6 +91,7 @@ static bool finish_spectrum(Halving *halving, NodeId id) {
     if (!spectrum_has_axis(spectrum, axes->integers[j] + 1)) return false;
     if (axes->integers[j] != half) others[count++] = axes->integers[j];
   }
+  if (spectrum_is_mixed(spectrum) && spectrum->part != 0) return false;
   bool inverse = node_integer(node, DFT_INVERSE) != 0;
   NodeId x = spectrum_fold(halving->to, spectrum);
   if (count > 0) x = graph_dft(halving->to, x, others, count, inverse, DFT_COMPLEX, 1, 0);
@@ -138,8 +138,8 @@ static void need_all_bins(Attempt *attempt, NodeId id, const char *reader) {
   if (spectrum->shared) return;
   const char *before = attempt->reason[spectrum->source];
   if (before != NULL) return;
-  attempt->reason[spectrum->source] =
-      arena_format(halving->to->arena, "%s reads all frequencies of %%%u, and no product was shared before", reader, id);
+  attempt->reason[spectrum->source] = arena_format(
+      halving->to->arena, "%s reads all frequencies of %%%u, and no product was shared before", reader, id);
   attempt->failed = true;
 }
 

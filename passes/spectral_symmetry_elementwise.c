@@ -86,8 +86,7 @@ static Spectrum tensor_spectrum(Halving *halving, NodeId id, const Spectrum *lik
   result.count = bins_groups(&like->bins, grouped, groups);
   for (uint32_t g = 0; g < result.count; g++) {
     Piece piece = piece_of_tensor(to, x, &like->bins, axis, grouped, g);
-    Shape whole = *graph_shape(to, id);
-    Shape shape = bins_piece_shape(&like->bins, &groups[g], grouped, like->axis, &whole);
+    Shape shape = bins_piece_shape(&like->bins, &groups[g], grouped, like->axis, graph_shape(to, id));
     for (int sign = 0; sign < 2 && x != id; sign++) {
       if (piece.node[sign]) piece.node[sign] = repeat_again(to, id, piece.node[sign], &shape);
     }

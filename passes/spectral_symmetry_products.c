@@ -7,7 +7,7 @@
 
 typedef struct Product {
   Labels labels;
-  const Spectrum *of[2];        /* the operands that are spectra */
+  const Spectrum *of[2];           /* the operands that are spectra */
   int32_t axis[2][SHAPE_MAX_RANK]; /* by operand and transformed axis: its place; -1: lacks it */
 } Product;
 
@@ -93,7 +93,8 @@ static Piece share_product(Graph *to, Product *product, char part, const Piece *
   int32_t axis[2];
   for (int side = 0; side < 2; side++) {
     axis[side] = find_letter(letters[side], part);
-    if (axis[side] >= 0) memmove(letters[side] + axis[side], letters[side] + axis[side] + 1, strlen(letters[side]) - (size_t)axis[side]);
+    if (axis[side] >= 0)
+      memmove(letters[side] + axis[side], letters[side] + axis[side] + 1, strlen(letters[side]) - (size_t)axis[side]);
   }
   for (int64_t p = 0; p < 2; p++) {
     NodeId x[2];

@@ -160,10 +160,9 @@ bool halve_reduction(Halving *halving, const Node *node, Spectrum *out) {
     if (spectrum_has_axis(out, axes->integers[k])) return false;
     over_parts |= axes->integers[k] == out->part;
   }
-  bool keeps = node->op == OP_REDUCE_SUM && !(over_parts && spectrum_is_mixed(out));
-  for (uint32_t g = 0; g < out->count; g++) keeps |= node->op == OP_REDUCE_MAX && out->piece[g].parity == PARITY_EVEN;
-  for (uint32_t g = 0; g < out->count && node->op == OP_REDUCE_MAX; g++) keeps &= out->piece[g].parity == PARITY_EVEN;
-  if (!keeps) spectrum_release(to, out);
+  bool loses = over_parts && spectrum_is_mixed(out);
+  for (uint32_t g = 0; g < out->count; g++) loses |= node->op == OP_REDUCE_MAX && out->piece[g].parity != PARITY_EVEN;
+  if (loses) spectrum_release(to, out);
   if (!spectrum_is_mixed(out)) out->part = -1;
   View view = {.node = node};
   int32_t place = 0, rank = graph_shape(halving->from, node->operand[0])->rank;

@@ -175,112 +175,108 @@ Piece piece_of_tensor(Graph *graph, NodeId x, const Bins *bins, const int32_t *a
 
 /* --- all bins, and their fold ---------------------------------------------------------------------------------- */
 
-typedef NodeId PieceFunction(Graph *graph, const Spectrum *spectrum, const NodeId *signs, const void *user);
+/* What is made of the two signs of each piece. */
+typedef enum Whole { WHOLE_DIRECT, WHOLE_MIRRORED, WHOLE_FOLD } Whole;
 
-/* A run of blocks of a group that follow each other. */
-static NodeId map_run(Graph *graph, const Spectrum *spectrum, const Piece *piece, int64_t first, int64_t count,
-                      PieceFunction *function, const void *user) {
-  int32_t axis = spectrum->axis[spectrum->bins.block];
-  NodeId signs[2];
-  for (int sign = 0; sign < 2; sign++) {
-    signs[sign] = graph_slice(graph, piece_at(graph, piece, spectrum->part, sign), axis, first, count);
-  }
-  return function(graph, spectrum, signs, user);
-}
-
-/* Groups that take turns, each two blocks: results [.., 2, 1, ..] side by side. */
-static NodeId map_in_turns(Graph *graph, const Spectrum *spectrum, PieceFunction *function, const void *user) {
-  int32_t axis = spectrum->axis[spectrum->bins.block];
-  NodeId parts[SPECTRUM_GROUPS_MAX];
-  for (uint32_t g = 0; g < spectrum->count; g++) {
-    NodeId signs[2];
-    for (int sign = 0; sign < 2; sign++) {
-      signs[sign] = piece_at(graph, &spectrum->piece[g], spectrum->part, sign);
-      signs[sign] = reshape_axis(graph, signs[sign], axis, 1, (int64_t[]){2, 1}, 2);
-    }
-    Spectrum two = *spectrum;
-    for (uint32_t k = 0; k < two.bins.count; k++) two.axis[k] += two.axis[k] > axis;
-    parts[g] = function(graph, &two, signs, user);
-  }
-  int32_t result_axis = axis;
-  NodeId all = graph_concat(graph, parts, spectrum->count, result_axis + 1);
-  return reshape_axis(graph, all, result_axis, 2, &spectrum->bins.extent[spectrum->bins.block], 1);
-}
-
-/* `function` of both signs of every piece, joined along the blocks. It is elementwise over the blocks. */
-static NodeId map_pieces(Graph *graph, const Spectrum *spectrum, PieceFunction *function, const void *user) {
-  if (!spectrum->grouped) {
-    NodeId signs[2];
-    for (int sign = 0; sign < 2; sign++) signs[sign] = piece_at(graph, spectrum->piece, spectrum->part, sign);
-    return function(graph, spectrum, signs, user);
-  }
-  Group groups[SPECTRUM_GROUPS_MAX];
-  uint32_t count = bins_groups(&spectrum->bins, true, groups);
-  int32_t rank = graph_shape(graph, spectrum->piece[0].node[0])->rank;
-  if (groups[0].count == 2 && groups[1].stride == 2 && rank < SHAPE_MAX_RANK) {
-    return map_in_turns(graph, spectrum, function, user);
-  }
-  NodeId parts[SPECTRUM_GROUPS_MAX + 2];
-  uint32_t part_count = 0;
-  int64_t extent = spectrum->bins.extent[spectrum->bins.block];
-  for (int64_t block = 0; block < extent;) {
-    for (uint32_t g = 0; g < count; g++) {
-      const Group *group = &groups[g];
-      int64_t at = block - group->start;
-      if (at < 0 || at % group->stride != 0 || at / group->stride >= group->count) continue;
-      int64_t run = group->stride == 1 ? group->count : 1;
-      parts[part_count++] =
-          map_run(graph, spectrum, &spectrum->piece[g], at / group->stride, run, function, user);
-      block += run;
-      break;
-    }
-  }
-  return graph_concat(graph, parts, part_count, spectrum->axis[spectrum->bins.block]);
-}
-
-static NodeId take_sign(Graph *graph, const Spectrum *spectrum, const NodeId *signs, const void *user) {
-  (void)graph;
-  (void)spectrum;
-  return signs[*(const int *)user];
-}
-
-NodeId spectrum_unfold(Graph *graph, const Spectrum *spectrum) {
-  const Bins *bins = &spectrum->bins;
-  int32_t half = spectrum->axis[bins->half];
-  NodeId part[2];
-  for (int sign = 0; sign < 2; sign++) part[sign] = map_pieces(graph, spectrum, take_sign, &sign);
-  for (uint32_t k = 0; k < bins->count; k++) {
-    if (k != bins->half) part[1] = mirror_axis(graph, part[1], spectrum->axis[k]);
-  }
-  int64_t rest = bins->extent[bins->half] - bins_half_extent(bins);
-  part[1] = graph_reverse(graph, graph_slice(graph, part[1], half, 1, rest), half);
-  return graph_concat(graph, part, 2, half);
-}
-
-/* [half]: 1/2 at bins that are their own mirror along the halved axis, else 1. */
-static NodeId half_weights(Graph *graph, const Bins *bins) {
+/* [half]: 1/2 at bins that are their own mirror along the halved axis, else 1; times `scale`. */
+static NodeId half_weights(Graph *graph, const Bins *bins, double scale) {
   int64_t half = bins_half_extent(bins);
   Shape shape = {1, {dim_constant(half)}};
-  NodeId index = graph_index(graph, shape.dim[0]), weights = graph_constant_like(graph, 1, &shape);
+  NodeId index = graph_index(graph, shape.dim[0]), weights = graph_constant_like(graph, scale, &shape);
   int64_t own[] = {0, half - 1};
   for (int k = 0; k < (bins->extent[bins->half] % 2 == 0 ? 2 : 1); k++) {
     NodeId is = graph_binary(graph, OP_EQUAL, index, graph_constant_like(graph, (double)own[k], &shape));
-    is = graph_binary(graph, OP_MULTIPLY, is, graph_constant_like(graph, 0.5, &shape));
+    is = graph_binary(graph, OP_MULTIPLY, is, graph_constant_like(graph, scale / 2, &shape));
     weights = graph_binary(graph, OP_SUBTRACT, weights, is);
   }
   return weights;
 }
 
-static NodeId fold_signs(Graph *graph, const Spectrum *spectrum, const NodeId *signs, const void *user) {
-  (void)user;
-  NodeId conjugate = negate_odd(graph, signs[1], 0, PARITY_HERMITIAN);
-  NodeId sum = graph_binary(graph, OP_ADD, signs[0], conjugate);
+/* V + conj V[-f], which is 2 V where V is Hermitian; half of it at bins that are their own mirrors. */
+static NodeId fold_piece(Graph *graph, const Spectrum *spectrum, const Piece *piece) {
+  bool hermitian = piece->parity == PARITY_HERMITIAN;
+  NodeId sum = piece->node[0];
+  if (!hermitian) {
+    NodeId conjugate = negate_odd(graph, piece_at(graph, piece, 0, 1), 0, PARITY_HERMITIAN);
+    sum = graph_binary(graph, OP_ADD, sum, conjugate);
+  }
   Shape shape = *graph_shape(graph, sum);
   int64_t axis = spectrum->axis[spectrum->bins.half];
-  NodeId weights = graph_broadcast(graph, half_weights(graph, &spectrum->bins), &shape, &axis);
-  return graph_binary(graph, OP_MULTIPLY, sum, weights);
+  NodeId weights = half_weights(graph, &spectrum->bins, hermitian ? 2 : 1);
+  return graph_binary(graph, OP_MULTIPLY, sum, graph_broadcast(graph, weights, &shape, &axis));
 }
 
-NodeId spectrum_fold(Graph *graph, const Spectrum *spectrum) {
-  return map_pieces(graph, spectrum, fold_signs, NULL);
+static NodeId make_whole(Graph *graph, const Spectrum *spectrum, const Piece *piece, Whole whole) {
+  if (whole == WHOLE_FOLD) return fold_piece(graph, spectrum, piece);
+  return piece_at(graph, piece, spectrum->part, whole == WHOLE_MIRRORED);
 }
+
+/* Groups that take turns, each two blocks: results [.., 2, 1, ..] side by side. */
+static NodeId join_in_turns(Graph *graph, const Spectrum *spectrum, Whole whole) {
+  int32_t axis = spectrum->axis[spectrum->bins.block];
+  Spectrum apart = *spectrum;
+  for (uint32_t k = 0; k < apart.bins.count; k++) apart.axis[k] += apart.axis[k] > axis;
+  apart.part += apart.part > axis;
+  NodeId results[SPECTRUM_GROUPS_MAX];
+  for (uint32_t g = 0; g < spectrum->count; g++) {
+    Piece piece = spectrum->piece[g];
+    for (int sign = 0; sign < 2; sign++) {
+      NodeId *x = &piece.node[sign];
+      if (*x) *x = reshape_axis(graph, *x, axis, 1, (int64_t[]){2, 1}, 2);
+    }
+    results[g] = make_whole(graph, &apart, &piece, whole);
+  }
+  NodeId all = graph_concat(graph, results, spectrum->count, axis + 1);
+  return reshape_axis(graph, all, axis, 2, &spectrum->bins.extent[spectrum->bins.block], 1);
+}
+
+/* The piece that has `block`, cut down to it and what follows it there; how many blocks that is. */
+static int64_t run_from(Graph *graph, const Spectrum *spectrum, const Group *groups, int64_t block, Piece *out) {
+  int32_t axis = spectrum->axis[spectrum->bins.block];
+  for (uint32_t g = 0; g < spectrum->count; g++) {
+    const Group *group = &groups[g];
+    int64_t at = block - group->start;
+    if (at < 0 || at % group->stride != 0 || at / group->stride >= group->count) continue;
+    int64_t first = at / group->stride, count = group->stride == 1 ? group->count - first : 1;
+    *out = spectrum->piece[g];
+    for (int sign = 0; sign < 2; sign++) {
+      if (out->node[sign]) out->node[sign] = graph_slice(graph, out->node[sign], axis, first, count);
+    }
+    return count;
+  }
+  guard_bug("spectrum: block %lld is in no group", (long long)block);
+}
+
+/* All blocks in their order. */
+static NodeId join_pieces(Graph *graph, const Spectrum *spectrum, Whole whole) {
+  if (!spectrum->grouped) return make_whole(graph, spectrum, spectrum->piece, whole);
+  Group groups[SPECTRUM_GROUPS_MAX];
+  bins_groups(&spectrum->bins, true, groups);
+  bool turns = groups[0].count == 2 && groups[1].stride == 2;
+  if (turns && graph_shape(graph, spectrum->piece[0].node[0])->rank < SHAPE_MAX_RANK) {
+    return join_in_turns(graph, spectrum, whole);
+  }
+  NodeId runs[SPECTRUM_GROUPS_MAX + 1];
+  uint32_t count = 0;
+  for (int64_t block = 0; block < spectrum->bins.extent[spectrum->bins.block];) {
+    ASSERT(count <= SPECTRUM_GROUPS_MAX);
+    Piece piece;
+    block += run_from(graph, spectrum, groups, block, &piece);
+    runs[count++] = make_whole(graph, spectrum, &piece, whole);
+  }
+  return graph_concat(graph, runs, count, spectrum->axis[spectrum->bins.block]);
+}
+
+NodeId spectrum_unfold(Graph *graph, const Spectrum *spectrum) {
+  const Bins *bins = &spectrum->bins;
+  int32_t half = spectrum->axis[bins->half];
+  NodeId parts[] = {join_pieces(graph, spectrum, WHOLE_DIRECT), join_pieces(graph, spectrum, WHOLE_MIRRORED)};
+  for (uint32_t k = 0; k < bins->count; k++) {
+    if (k != bins->half) parts[1] = mirror_axis(graph, parts[1], spectrum->axis[k]);
+  }
+  int64_t rest = bins->extent[bins->half] - bins_half_extent(bins);
+  parts[1] = graph_reverse(graph, graph_slice(graph, parts[1], half, 1, rest), half);
+  return graph_concat(graph, parts, 2, half);
+}
+
+NodeId spectrum_fold(Graph *graph, const Spectrum *spectrum) { return join_pieces(graph, spectrum, WHOLE_FOLD); }

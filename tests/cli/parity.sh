@@ -29,7 +29,9 @@ parity mamba mamba_block_l1 d_model=24 d_state=64 L=1
 parity mamba mamba_block_l3 d_model=16 d_state=16 L=3
 parity mamba mamba_layer d_model=24 d_state=16 L=20 norm=true
 parity einfft einfft_n49_c64 N=49 C=64
+parity einfft einfft_n49_c64 N=49 C=64 --no-pass=spectral-symmetry
 parity einfft einfft_n96_c32 N=96 C=32
+parity einfft einfft_n96_c32 N=96 C=32 --no-pass=spectral-symmetry
 parity einfft einfft_n49_c64 N=49 C=64 --kernels=library
 parity einfft einfft_n37_c32 N=37 C=32 --kernels=library
 parity einfft einfft_n1_c64 N=1 C=64

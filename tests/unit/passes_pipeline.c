@@ -103,7 +103,7 @@ START_TEST(unknown_names) {
   ck_assert_str_eq(message, "there is no pass 'simplfy'; did you mean 'simplify'?");
   options = (PipelineOptions){.only = far, .only_count = 1};
   ck_assert(!pipeline_check(&options, arena, &message));
-  ck_assert_ptr_nonnull(strstr(message, "there is no pass 'quantise'; there are dead, simplify, reassociate, differentiate, complex-split,"));
+  ck_assert_ptr_nonnull(strstr(message, "there is no pass 'quantise'; there are dead, simplify, reassociate, spectral-symmetry, differentiate,"));
   options = (PipelineOptions){.skip = required, .skip_count = 1};
   ck_assert(!pipeline_check(&options, arena, &message));
   ck_assert_str_eq(message, "pass 'differentiate' is no choice: it always runs where it is needed");
