@@ -178,44 +178,44 @@ static Dim column_extent(const ContractPlan *plan) {
   return plan->vector_axis == NO_AXIS ? dim_constant(1) : plan->kernel.axis[plan->vector_axis].extent;
 }
 
-static int sum_registers(const Target *target) { return target->registers - 4; }
-
-static int tile_rows(const ContractPlan *plan, int budget, int vectors) {
+/* Sums fill the registers but those for the right operand's vectors, one of the left, and one for what comes between. */
+static int tile_rows(const ContractPlan *plan, int registers, int vectors) {
   Dim rows = row_extent(plan);
   int most = access_is_affine(plan->left) ? MAX_ROWS : 4; /* there each row asks its own guards */
-  if (budget / vectors < most) most = budget / vectors;
+  int fitting = (registers - vectors - 2) / vectors;
+  if (fitting < most) most = fitting > 1 ? fitting : 1;
   return dim_is_constant(rows) ? (int)ceiling(rows.factor, ceiling(rows.factor, most))
                                : most; /* of about equal height */
 }
 
 /* About the cycles that a term takes for one row of a tile: there are two multiplications a cycle, of a latency of four,
  * and two loads; those of a panel may come from the second cache level. */
-static double row_cycles(const ContractPlan *plan, int budget, int64_t vectors) {
+static double row_cycles(const ContractPlan *plan, int registers, int64_t vectors) {
   enum { LATENCY = 4 };
   if (vectors == 0) return 0;
-  double rows = tile_rows(plan, budget, (int)vectors);
+  double rows = tile_rows(plan, registers, (int)vectors);
   double cycles = rows * (double)vectors / 2, loads = (rows + (double)vectors) / 2;
   if (cycles < loads) cycles = loads;
   return ((cycles < LATENCY ? LATENCY : cycles) + (double)vectors / 2) / rows;
 }
 
-/* Sums fill the registers but four: two vectors of the right operand, one of the left, one for what comes between. How
- * many vectors a panel has is the choice that takes least time for all columns, two if there are several. */
+/* How many vectors a panel has is the choice that takes least time for all columns, two unless another is clearly
+ * better. */
 static void choose_tile(ContractPlan *plan, const Target *target) {
   enum { MANY = 840 }; /* divides by all numbers of vectors */
-  int budget = sum_registers(target);
+  int registers = target->registers;
   Dim columns = column_extent(plan);
   int64_t wide = dim_is_constant(columns) ? ceiling(columns.factor, plan->lanes) : MANY;
   double least = 0;
   for (int k = 1; k <= MAX_VECTORS; k++) {
     int vectors = k <= 2 ? 3 - k : k; /* 2, 1, 3, 4, ... */
-    double cycles = (double)(wide / vectors) * row_cycles(plan, budget, vectors);
-    cycles += row_cycles(plan, budget, wide % vectors);
-    if (vectors > wide || (plan->vectors && cycles >= least * 0.999)) continue;
+    double cycles = (double)(wide / vectors) * row_cycles(plan, registers, vectors);
+    cycles += row_cycles(plan, registers, wide % vectors);
+    if (vectors > wide || (plan->vectors && cycles >= least * 0.98)) continue;
     plan->vectors = vectors;
     least = cycles;
   }
-  plan->rows = plan->tail_rows = tile_rows(plan, budget, plan->vectors);
+  plan->rows = plan->tail_rows = tile_rows(plan, registers, plan->vectors);
   plan->panel = (int64_t)plan->vectors * plan->lanes;
   if (plan->vector_axis == NO_AXIS) return;
   int64_t rest = dim_is_constant(columns) ? columns.factor % plan->panel : plan->panel - 1;
@@ -223,7 +223,7 @@ static void choose_tile(ContractPlan *plan, const Target *target) {
   plan->tail_whole = dim_is_constant(columns) ? (int)(rest / plan->lanes) : 0;
   /* A panel with fewer vectors has room for taller tiles: whole ones, so that both kinds cut a block at the same rows. */
   if (plan->tail_vectors && dim_is_constant(row_extent(plan)))
-    plan->tail_rows = tile_rows(plan, budget, plan->tail_vectors) / plan->rows * plan->rows;
+    plan->tail_rows = tile_rows(plan, registers, plan->tail_vectors) / plan->rows * plan->rows;
 }
 
 /* The number of terms where it is constant, else 0. */
@@ -322,14 +322,14 @@ static int64_t padded_terms(int64_t depth, int64_t width) {
   return depth;
 }
 
-/* A panel that several tiles read is copied. */
+/* A panel that several tiles read is copied, but for one that is dense as it is: loads with a mask are slow. */
 static void choose_packing(ContractPlan *plan) {
   if (plan->vector_axis == NO_AXIS || (!sum_is_whole(plan) && !plan->depth_block)) return;
   bool unit = dim_is(plan->right->stride[plan->vector_axis], 1) && access_is_affine(plan->right);
   int64_t tiles = plan->block_rows / plan->rows;
   Dim columns = column_extent(plan);
-  bool one_panel = dim_is_constant(columns) && columns.factor <= plan->panel;
-  plan->packed = unit ? tiles >= 3 && !one_panel : tiles >= 2;
+  bool dense = dim_is_constant(columns) && columns.factor == plan->panel;
+  plan->packed = unit ? tiles >= 3 && !dense : tiles >= 2;
 }
 
 /* Panels of one item. */
