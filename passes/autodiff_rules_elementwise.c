@@ -124,15 +124,14 @@ static void choose(Backward *backward, NodeId condition, uint32_t first) {
   }
 }
 
-/* strictly greater: relu(x) = maximum(x, 0) has slope 0 at 0 */
+/* a > b, strictly: relu(x) = maximum(x, 0) has slope 0 at 0. That is y > b, and y is often in a buffer where a is not. */
 void gradient_maximum(Backward *backward) {
-  NodeId a = backward_operand(backward, 0), b = backward_operand(backward, 1);
-  choose(backward, binary(backward, OP_LESS, b, a), 0);
+  choose(backward, binary(backward, OP_LESS, backward_operand(backward, 1), backward->result), 0);
 }
 
+/* a < b, which is y < b */
 void gradient_minimum(Backward *backward) {
-  NodeId a = backward_operand(backward, 0), b = backward_operand(backward, 1);
-  choose(backward, binary(backward, OP_LESS, a, b), 0);
+  choose(backward, binary(backward, OP_LESS, backward->result, backward_operand(backward, 1)), 0);
 }
 
 /* none to the condition */

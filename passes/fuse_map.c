@@ -12,8 +12,9 @@
  *   - nothing outside would both feed the merged cluster and wait for it;
  *   - the merged cluster lowers to one kernel, which lowering itself is asked.
  * Values that cost nothing (random numbers, comparisons of indices, scalars made of constants) belong to nobody: every
- * cluster that reads them computes them. What depends on parameters alone merges only with its like, so that it can be
- * computed ahead of a run.
+ * cluster that reads them computes them. So are comparisons of values that are in buffers anyway: masks of a backward
+ * graph are not kept. What depends on parameters alone merges only with its like, so that it can be computed ahead of a
+ * run.
  *
  * Needs: nothing; scan clusters stay as they are. Keeps: what outputs compute. Cost: a trial lowering a pair. */
 #include "ir/cost.h"
@@ -169,6 +170,16 @@ static void move_members(Clusters *clusters, const NodeId *members, uint32_t cou
   for (uint32_t k = 0; k < count; k++) clusters->of[members[k]] = to;
 }
 
+/* Does the cluster lower to one kernel? */
+static bool lowers(const Fusion *fusion, uint32_t cluster, Lowered *lowered) {
+  uint32_t values = lowered->value_count;
+  Failure failure = {0};
+  bool done = lower_cluster(fusion->clusters, cluster, lowered, &failure);
+  lowered->value_count = values;
+  lowered->step_count = 0;
+  return done;
+}
+
 /* Merges the clusters of a value and its reader if they become one kernel. */
 static bool try_merge(Fusion *fusion, Lowered *lowered, NodeId value, NodeId reader) {
   enum { MOST_MEMBERS = 48 };
@@ -238,6 +249,54 @@ static void keep_factors(Fusion *fusion) {
   }
 }
 
+/* Is what the operand is a view of at hand for any kernel? */
+static bool is_at_hand(const Fusion *fusion, NodeId operand) {
+  NodeId source = source_of(fusion, operand);
+  const Clusters *clusters = fusion->clusters;
+  if (clusters->of[source] != 0) return clusters->stored[source];
+  return fusion->free[source] || op_info(graph_op(fusion->graph, source))->lowering == LOWER_LEAF;
+}
+
+/* Can all readers of the value compute it? Products need their factors in buffers. `lowered` is NULL: only look. */
+static bool readers_lower(const Fusion *fusion, NodeId id, Lowered *lowered) {
+  const Clusters *clusters = fusion->clusters;
+  for (uint32_t k = clusters->user_first[id]; k < clusters->user_first[id + 1]; k++) {
+    NodeId user = clusters->user[k];
+    uint32_t cluster = clusters->of[user];
+    if (cluster == 0) {
+      if (!readers_lower(fusion, user, lowered)) return false;
+      continue;
+    }
+    LoweringKind family = clusters->family[cluster];
+    if (lowered == NULL && (family == LOWER_SCAN || (is_product(family) && user == clusters->anchor[cluster]))) {
+      return false;
+    }
+    if (lowered != NULL && !lowers(fusion, cluster, lowered)) return false;
+  }
+  return true;
+}
+
+/* A comparison that other kernels read is computed by each of them from what it compares, where that is in a buffer
+ * anyway: a store less, and a buffer that would live until then. */
+static void free_comparisons(Fusion *fusion, Lowered *lowered) {
+  Clusters *clusters = fusion->clusters;
+  for (NodeId id = 1; id <= fusion->graph->node_count; id++) {
+    const Node *node = node_of(fusion, id);
+    uint32_t cluster = clusters->of[id];
+    if (node->op != OP_LESS && node->op != OP_LESS_EQUAL && node->op != OP_EQUAL) continue;
+    if (cluster == 0 || !clusters->stored[id] || is_kept(fusion, id) || fusion->fixed[id]) continue;
+    if (clusters->family[cluster] == LOWER_SCAN || clusters->anchor[cluster] == id) continue;
+    if (!is_at_hand(fusion, node->operand[0]) || !is_at_hand(fusion, node->operand[1])) continue;
+    if (!readers_lower(fusion, id, NULL)) continue;
+    clusters->of[id] = 0;
+    clusters_settle(clusters);
+    fusion->free[id] = lowers(fusion, cluster, lowered) && readers_lower(fusion, id, lowered);
+    if (fusion->free[id]) continue;
+    clusters->of[id] = cluster;
+    clusters_settle(clusters);
+  }
+}
+
 static bool reads_free(const Fusion *fusion, NodeId id) {
   const Node *node = node_of(fusion, id);
   for (uint32_t k = 0; k < node->operand_count; k++) {
@@ -277,6 +336,7 @@ Graph *pass_fuse_map(const Graph *graph, PassContext *context) {
   for (int round = 0; round < ROUNDS; round++) {
     if (!merge_pairs(&fusion, lowered)) break;
   }
+  free_comparisons(&fusion, lowered);
   Graph *fused = name_clusters(&fusion);
   arena_destroy(scratch);
   return fused;
