@@ -1,5 +1,5 @@
 /* Speed of products of the model's shapes on this machine, from graph to machine code: y = x w with the batch a symbol,
- * w a parameter (packed beforehand), the weight's gradient, whose terms are the rows, and the input's; convolutions of
+ * w a parameter, the weight's gradient, whose terms are the rows, and the input's; convolutions of
  * the vision models' shapes. A figure is GFLOP/s and, behind it, its share in percent of what this machine multiplies
  * and adds at most, measured in the same run. "~" marks figures that no undisturbed run gave.
  *

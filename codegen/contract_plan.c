@@ -369,7 +369,7 @@ static void choose_left_form(ContractPlan *plan) {
 
 /* The next panel of an operand with long rows is a line on many pages: tiles ask for some of them each. */
 static void choose_prefetch(ContractPlan *plan) {
-  enum { MOST = 16 };
+  enum { MOST = 32 };
   if (!plan->packed || plan->reduced_count != 1 || !access_is_affine(plan->right)) return;
   if (!dim_is(plan->right->stride[plan->vector_axis], 1)) return;
   if (typical(plan->right->stride[plan->reduced_axis[0]]) < LONG_STRIDE) return;
