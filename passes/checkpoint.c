@@ -34,27 +34,14 @@ static bool is_turned(const Graph *graph, const Node *scan) {
   return false;
 }
 
-/* The widest constant axis beside that of time: the channels, which are the lanes of a kernel. -1: there is none. */
-static int32_t find_channels(const Node *scan) {
-  int32_t widest = -1;
-  for (int32_t k = 0; k < scan->shape.rank; k++) {
-    if (k == node_integer(scan, SCAN_AXIS) || !dim_is_constant(scan->shape.dim[k])) continue;
-    if (widest < 0 || scan->shape.dim[k].factor > scan->shape.dim[widest].factor) widest = k;
-  }
-  return widest;
-}
-
 /* The steps of a chunk for a cluster that runs `recurrences` again, or 0 where there is nothing to gain. */
 static int64_t choose_steps(const Node *scan, int64_t recurrences) {
-  int64_t axis = node_integer(scan, SCAN_AXIS), states = 1;
-  int32_t channels = find_channels(scan);
-  if (!dim_is_constant(scan->shape.dim[axis]) || channels < 0) return 0;
-  for (int32_t k = 0; k < scan->shape.rank; k++)
-    if (k != axis && k != channels && dim_is_constant(scan->shape.dim[k])) states *= scan->shape.dim[k].factor;
-  int64_t bytes = recurrences * states * SCAN_TILE * (int64_t)sizeof(float) * KEPT_VALUES, steps = MOST_STEPS;
-  if (bytes * scan->shape.dim[axis].factor <= 2 * KEPT_BYTES) return 0;
+  Dim extent = scan->shape.dim[node_integer(scan, SCAN_AXIS)];
+  if (!dim_is_constant(extent) || scan_find_channels(scan) < 0) return 0;
+  int64_t bytes = recurrences * KEPT_VALUES * scan_step_bytes(scan), steps = MOST_STEPS;
+  if (bytes * extent.factor <= 2 * KEPT_BYTES) return 0;
   while (steps > LEAST_STEPS && steps * bytes > KEPT_BYTES) steps /= 2;
-  return steps < scan->shape.dim[axis].factor ? steps : 0;
+  return steps < extent.factor ? steps : 0;
 }
 
 /* By node: equal for nodes that compute the same, clones or not. */
@@ -149,7 +136,7 @@ static const Attribute *attributes_of(const Node *scan, int64_t steps, Attribute
   out[CHECKPOINT_AXIS].integer = node_integer(scan, SCAN_AXIS);
   out[CHECKPOINT_REVERSE].integer = node_integer(scan, SCAN_REVERSE);
   out[CHECKPOINT_STEPS].integer = steps;
-  out[CHECKPOINT_LAST].integer = find_channels(scan);
+  out[CHECKPOINT_LAST].integer = scan_find_channels(scan);
   return out;
 }
 

@@ -25,6 +25,9 @@
 
 #include <string.h>
 
+/* A first run and its adjoint share a kernel, which then keeps the states of all steps, where they are at most as many. */
+enum { TURN_BYTES = 1 << 20 };
+
 typedef struct Fusion {
   const Graph *graph;
   const Clusters *clusters; /* for the users of nodes */
@@ -121,6 +124,24 @@ static uint32_t count_full_loads(const Fusion *fusion) {
   return count;
 }
 
+/* Would a recurrence that has not run before keep more states for its adjoint than is good? Run once more by a kernel of
+ * the adjoint's own, it can start from checkpoints. */
+static bool keeps_too_much(const Fusion *fusion) {
+  int64_t bytes[2] = {0}; /* by direction */
+  bool turned[2] = {false, false};
+  for (NodeId id = 1; id <= fusion->graph->node_count; id++) {
+    const Node *node = node_of(fusion, id);
+    if (!fusion->member[id] || !op_is_first_run(node->op)) continue;
+    bool reverse = node_integer(node, SCAN_REVERSE) != 0;
+    Dim steps = node->shape.dim[node_integer(node, SCAN_AXIS)];
+    if (scan_is_late(node))
+      turned[!reverse] = true;
+    else if (!fusion->again[id] && dim_is_constant(steps))
+      bytes[reverse] += scan_step_bytes(node) * steps.factor;
+  }
+  return (turned[0] && bytes[0] > TURN_BYTES) || (turned[1] && bytes[1] > TURN_BYTES);
+}
+
 /* Adds the node with what it needs, or nothing. */
 static bool try_add(Fusion *fusion, NodeId id, bool may_load_full) {
   size_t bytes = fusion->graph->node_count + 1;
@@ -129,7 +150,8 @@ static bool try_add(Fusion *fusion, NodeId id, bool may_load_full) {
   uint32_t loads = count_full_loads(fusion);
   add_member(fusion, id);
   add_producers(fusion);
-  if (is_convex(fusion) && (may_load_full || count_full_loads(fusion) <= loads)) return true;
+  bool fits = may_load_full || count_full_loads(fusion) <= loads;
+  if (fits && !keeps_too_much(fusion) && is_convex(fusion)) return true;
   memcpy(fusion->member, member, bytes);
   memcpy(fusion->again, again, bytes);
   return false;

@@ -32,4 +32,9 @@ bool scan_is_same(const Node *a, const Node *b);
  * it, or of a real one. Linear. */
 NodeId scan_find_other_part(const Graph *graph, NodeId id);
 
+/* The widest constant axis beside that of time: the channels, which are the lanes of a kernel. -1: there is none. */
+int32_t scan_find_channels(const Node *scan);
+/* The states of one step that one tile of channels has, in bytes. */
+int64_t scan_step_bytes(const Node *scan);
+
 #endif
