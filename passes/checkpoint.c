@@ -17,7 +17,13 @@
 #include "recluster.h"
 #include "scan_nodes.h"
 
-enum { KEPT_BYTES = 128 << 10, KEPT_VALUES = 2 /* a state and its decay */, LEAST_STEPS = 8, MOST_STEPS = 64 };
+enum {
+  KEPT_BYTES = 128 << 10,
+  KEPT_VALUES = 2 /* a state and its decay */,
+  LEAST_STEPS = 8,
+  MOST_STEPS = 64,
+  LONG_STEPS = 8192
+};
 
 static bool runs_in_scan(const Graph *graph, const Node *node) {
   return op_is_first_run(node->op) && node->cluster != 0 && graph->cluster[node->cluster].family == LOWER_SCAN;
@@ -38,9 +44,10 @@ static bool is_turned(const Graph *graph, const Node *scan) {
 static int64_t choose_steps(const Node *scan, int64_t recurrences) {
   Dim extent = scan->shape.dim[node_integer(scan, SCAN_AXIS)];
   if (!dim_is_constant(extent) || scan_find_channels(scan) < 0) return 0;
-  int64_t bytes = recurrences * KEPT_VALUES * scan_step_bytes(scan), steps = MOST_STEPS;
+  bool is_long = extent.factor > LONG_STEPS; /* checkpoints are what takes memory then */
+  int64_t bytes = recurrences * KEPT_VALUES * scan_step_bytes(scan), steps = is_long ? 2 * MOST_STEPS : MOST_STEPS;
   if (bytes * extent.factor <= 2 * KEPT_BYTES) return 0;
-  while (steps > LEAST_STEPS && steps * bytes > KEPT_BYTES) steps /= 2;
+  while (steps > LEAST_STEPS && steps * bytes > (is_long ? 2 * KEPT_BYTES : KEPT_BYTES)) steps /= 2;
   return steps < extent.factor ? steps : 0;
 }
 

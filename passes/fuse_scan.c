@@ -78,6 +78,29 @@ static void add_member(Fusion *fusion, NodeId id) {
   }
 }
 
+/* The one axis of `full` that is not among `axes`. */
+static int32_t find_repeated_axis(const Shape *full, const Attribute *axes) {
+  int32_t axis = 0;
+  while (axis < full->rank && (uint32_t)axis < axes->count && axes->integers[axis] == axis) axis++;
+  return axis;
+}
+
+static bool is_cheap(OpCode op) { return op == OP_ADD || op == OP_SUBTRACT || op == OP_MULTIPLY || op == OP_NEGATE; }
+
+/* A cheap value of every step and channel that the states repeat, of what is in buffers anyway: dt * u. Computed where it
+ * is read, it needs no buffer. */
+static bool is_repeated_producer(const Fusion *fusion, const Node *view, const Node *source) {
+  if (view->op != OP_BROADCAST || !shape_equal(&view->shape, fusion->full) || !is_cheap(source->op)) return false;
+  for (uint32_t k = 0; k < source->operand_count; k++)
+    if (node_of(fusion, source->operand[k])->cluster != 0) return false;
+  const Attribute *axes = &view->attribute[BROADCAST_AXES];
+  int64_t time = node_integer(node_of(fusion, fusion->scan), SCAN_AXIS);
+  bool has_time = false;
+  for (uint32_t k = 0; k < axes->count; k++) has_time |= axes->integers[k] == time;
+  return has_time && axes->count + 1 == (uint32_t)fusion->full->rank &&
+         find_repeated_axis(fusion->full, axes) != scan_find_channels(node_of(fusion, fusion->scan));
+}
+
 /* The members' operands of the full space, and theirs. Operands come first, so one sweep downwards finds all. */
 static void add_producers(Fusion *fusion) {
   for (NodeId id = fusion->graph->node_count; id >= 1; id--) {
@@ -86,6 +109,9 @@ static void add_producers(Fusion *fusion) {
     for (uint32_t k = 0; k < node->operand_count; k++) {
       NodeId operand = node->operand[k];
       if (!fusion->member[operand] && is_producer(fusion, operand)) add_member(fusion, operand);
+      const Node *view = node_of(fusion, operand);
+      if (view->op == OP_BROADCAST && is_repeated_producer(fusion, view, node_of(fusion, view->operand[0])))
+        fusion->member[view->operand[0]] = fusion->again[view->operand[0]] = true;
     }
   }
 }
