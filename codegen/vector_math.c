@@ -193,7 +193,7 @@ static LLVMValueRef exp_any(Emitter *e, LLVMValueRef x, bool scan) {
 
 /* 2^x = 2^n 2^f, n the nearest integer, x - n exact: `rounded` is x + ROUNDING_BIAS. Returns 2^f. */
 static LLVMValueRef exp2_of_fraction(Emitter *e, LLVMValueRef x, LLVMValueRef rounded, bool scan) {
-  LLVMValueRef f = subtract(e, x, subtract(e, rounded, constant(e, x, ROUNDING_BIAS)));
+  LLVMValueRef f = add(e, x, subtract(e, constant(e, x, ROUNDING_BIAS), rounded)); /* one constant in a register */
   LLVMValueRef q = scan ? POLYNOMIAL(e, f, EXP2_SCAN_POLYNOMIAL) : POLYNOMIAL(e, f, EXP2_POLYNOMIAL);
   return emit_fma(e, f, q, constant(e, x, 1.0));
 }
