@@ -1,7 +1,7 @@
 /* Polynomials are minimax fits for the relative error of the function (scripts/minimax.py prints every coefficient here
  * and the error it leaves). Leading coefficients that carry exactness are fixed, the rest is fitted around them:
- * e^r = 1 + r + r^2 q(r), 2^f = 1 + f q(f), log(1 + f) = f - f^2 / 2 + f^3 q(f), tanh x = x + x^3 q(x^2), erf x = x + x
- * q(x^2).
+ * e^r = 1 + r + r^2 q(r), 2^f = 1 + f q(f), log(1 + f) = f - f^2 / 2 + f^3 q(f) or f + f^2 q(f), tanh x = x + x^3
+ * q(x^2), erf x = x + x q(x^2).
  *
  * Rounding to an integer is an addition of 1.5 * 2^23, after which the integer stands in the low bits: it costs no more
  * than a rounding instruction, exists on every target, and multiplied by fma serves the range reduction too. */
@@ -32,6 +32,9 @@ static const double EXP2_SCAN_POLYNOMIAL[] = {6.931469776e-01, 2.402224205e-01, 
 static const double LOG_POLYNOMIAL[] = {3.333333171e-01,  -2.500082103e-01, 2.000122688e-01,
                                         -1.662335738e-01, 1.420175792e-01,  -1.316018197e-01,
                                         1.276157740e-01,  -7.634498040e-02}; /* sqrt(1/2) - 1 .. sqrt(2) - 1: 2^-27.4 */
+static const double LOG1P_POLYNOMIAL[] = {-4.999993145e-01, 3.333046436e-01,  -2.495801896e-01,
+                                          1.969210207e-01,  -1.534488052e-01, 1.066112816e-01,
+                                          -5.745723099e-02, 2.008624189e-02,  -3.290468594e-03}; /* 0 .. 1: 2^-27.5 */
 static const double TANH_POLYNOMIAL[] = {-3.333328194e-01, 1.333144220e-01, -5.373971515e-02, 2.063908742e-02,
                                          -5.704987171e-03}; /* in x^2, x <= 0.625: 2^-27.8 */
 static const double ERF_POLYNOMIAL[] = {
@@ -113,6 +116,19 @@ static LLVMValueRef polynomial(Emitter *e, LLVMValueRef x, const double *coeffic
   return sum;
 }
 #define POLYNOMIAL(e, x, table) polynomial((e), (x), (table), sizeof(table) / sizeof *(table))
+
+/* The same where the square of x is at hand: pairs of coefficients, then Horner's rule in the square. As many operations,
+ * but half of them wait for each other. */
+static LLVMValueRef polynomial_in_pairs(Emitter *e, LLVMValueRef x, LLVMValueRef square, const double *coefficient,
+                                        size_t count) {
+  size_t i = (count - 1) & ~(size_t)1;
+  LLVMValueRef sum = count % 2 ? constant(e, x, coefficient[i]) : polynomial(e, x, coefficient + i, 2);
+  while (i > 0) {
+    i -= 2;
+    sum = emit_fma(e, sum, square, polynomial(e, x, coefficient + i, 2));
+  }
+  return sum;
+}
 
 /* With log2_e: x = n ln 2 + r, |r| <= ln 2 / 2, e^r = 1 + tail, so e^x = 2^n (1 + tail). With -log2_e: x = -n ln 2 + r,
  * so e^-x = 2^n / (1 + tail). `rounded` holds n + bias in the low bits of its mantissa. */
@@ -248,18 +264,30 @@ LLVMValueRef emit_sigmoid(Emitter *e, LLVMValueRef x) {
   return LLVMBuildSelect(e->builder, negative, w, subtract(e, one, w), "");
 }
 
-/* max(x, 0) + log(1 + z), z = e^-|x| <= 1; where 1 + z > sqrt 2, its half is taken and log 2 added. */
-LLVMValueRef emit_softplus(Emitter *e, LLVMValueRef x) {
+/* log(1 + z), 0 <= z <= 1, by one polynomial; its first coefficient apart, since pairs with it lose more to rounding. */
+static LLVMValueRef log1p_at_once(Emitter *e, LLVMValueRef z) {
+  enum { COUNT = sizeof LOG1P_POLYNOMIAL / sizeof *LOG1P_POLYNOMIAL };
+  LLVMValueRef square = multiply(e, z, z);
+  LLVMValueRef rest = polynomial_in_pairs(e, z, square, LOG1P_POLYNOMIAL + 1, COUNT - 1);
+  return emit_fma(e, square, emit_fma(e, z, rest, constant(e, z, LOG1P_POLYNOMIAL[0])), z);
+}
+
+/* The same with fewer roundings where each operation is one: where 1 + z > sqrt 2, its half is taken and log 2 added. */
+static LLVMValueRef log1p_by_halves(Emitter *e, LLVMValueRef z) {
   const double sqrt_two_less_one = 0.41421356;
-  LLVMValueRef z = exp_of_minus_magnitude(e, x);
-  LLVMValueRef halved = LLVMBuildFCmp(e->builder, LLVMRealOGT, z, constant(e, x, sqrt_two_less_one), "");
-  LLVMValueRef half = multiply(e, subtract(e, z, constant(e, x, 1.0)), constant(e, x, 0.5));
+  LLVMValueRef halved = LLVMBuildFCmp(e->builder, LLVMRealOGT, z, constant(e, z, sqrt_two_less_one), "");
+  LLVMValueRef half = multiply(e, subtract(e, z, constant(e, z, 1.0)), constant(e, z, 0.5));
   LLVMValueRef f = LLVMBuildSelect(e->builder, halved, half, z, "");
-  LLVMValueRef log_two = LLVMBuildSelect(e->builder, halved, constant(e, x, LN2), constant(e, x, 0.0), "");
+  LLVMValueRef log_two = LLVMBuildSelect(e->builder, halved, constant(e, z, LN2), constant(e, z, 0.0), "");
   LLVMValueRef square = multiply(e, f, f);
   LLVMValueRef low = multiply(e, multiply(e, square, f), POLYNOMIAL(e, f, LOG_POLYNOMIAL));
-  LLVMValueRef log1p = add(e, f, scale_add(e, square, -0.5, low));
-  return add(e, at_least(e, x, 0.0), add(e, log_two, log1p));
+  return add(e, log_two, add(e, f, scale_add(e, square, -0.5, low)));
+}
+
+/* max(x, 0) + log(1 + z), z = e^-|x|. */
+LLVMValueRef emit_softplus(Emitter *e, LLVMValueRef x) {
+  LLVMValueRef z = exp_of_minus_magnitude(e, x);
+  return add(e, at_least(e, x, 0.0), e->has_fma ? log1p_at_once(e, z) : log1p_by_halves(e, z));
 }
 
 /* Small: x + x^3 q(x^2). Large: 1 - 2 z / (1 + z), z = e^(-2 |x|). */

@@ -5,6 +5,8 @@ Each fit minimises the largest relative error of the function over the interval,
 terms; printed are the error and the free coefficients, lowest power first. The weight turns the error of the fitted
 part into that of the function; it may vanish at 0, where the fixed terms are exact.
 """
+import struct
+
 import mpmath as mp
 
 mp.mp.dps = 40
@@ -54,6 +56,18 @@ def show(name, function, weight, powers, low, high):
     print('  ' + ', '.join(f'{float(c):.9e}' for c in coefficients))
 
 
+def show_rounded(name, function, weight, powers, low, high):
+    """The same where rounding to f32 costs more than the fit: each coefficient is rounded before the next is fitted."""
+    done, powers = [], list(powers)
+    for k in range(len(powers)):
+        def rest(x):
+            return function(x) - mp.fsum(c * x**p for c, p in zip(done, powers))
+        coefficients, error = remez(rest, weight, powers[k:], mp.mpf(low), mp.mpf(high))
+        done.append(mp.mpf(struct.unpack('f', struct.pack('f', float(coefficients[0])))[0]))
+    print(f'{name}: 2^{float(mp.log(error, 2)):.2f}')
+    print('  ' + ', '.join(f'{float(c):.9e}' for c in done))
+
+
 half_log_two = mp.log(2) / 2 * mp.mpf('1.0005')
 for degree, name in ((6, 'EXP'), (5, 'EXP_SCAN')):
     show(name, lambda x: (mp.exp(x) - 1 - x) / x**2, lambda x: x**2 * mp.exp(-x), range(degree - 1), -half_log_two,
@@ -62,6 +76,7 @@ for degree, name in ((6, 'EXP2'), (5, 'EXP2_SCAN')):
     show(name, lambda x: (mp.mpf(2)**x - 1) / x, lambda x: abs(x) * mp.mpf(2)**-x, range(degree), '-0.50001', '0.50001')
 show('LOG', lambda x: (mp.log1p(x) - x + x * x / 2) / x**3, lambda x: abs(x**3 / mp.log1p(x)), range(8),
      mp.sqrt(mp.mpf(1) / 2) - 1, mp.sqrt(mp.mpf(2)) - 1)
+show_rounded('LOG1P', lambda x: (mp.log1p(x) - x) / x**2, lambda x: x**2 / mp.log1p(x), range(9), 0, 1)
 show('TANH', lambda x: (mp.tanh(x) - x) / x**3, lambda x: x**3 / mp.tanh(x), range(0, 10, 2), 0, '0.625')
 show('ERF', lambda x: mp.erf(x) / x - 1, lambda x: x / mp.erf(x), range(0, 14, 2), 0, '0.9')
 show('ERF_TAIL', lambda x: -mp.log(mp.erfc(x)), lambda x: mp.erfc(x) / mp.erf(x), range(8), '0.9', '3.95')
