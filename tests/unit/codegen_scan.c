@@ -20,12 +20,13 @@ typedef struct ScanShape {
 } ScanShape;
 
 static const ScanShape SHAPES[] = {
-    {{1, 0}, 16, 5, 4, false, false, false, false}, {{2, 0}, 17, 7, 16, false, false, true, false},
-    {{3, 0}, 1, 3, 3, true, false, true, false},    {{1, 1}, 33, 1, 64, false, true, false, false},
-    {{1, 0}, 31, 13, 1, false, false, true, true},  {{2, 0}, 48, 4, 70, true, true, true, true},
-    {{1, 1}, 15, 11, 5, false, true, true, true},   {{2, 0}, 5, 2, 2, true, false, false, true},
-    {{1, 0}, 64, 9, 13, false, false, true, true},  {{2, 0}, 20, 6, 8, true, true, false, false},
-    {{1, 0}, 3, 17, 1, true, true, true, false},    {{7, 0}, 16, 3, 9, false, false, false, true},
+    {{1, 0}, 16, 5, 4, false, false, false, false},  {{2, 0}, 17, 7, 16, false, false, true, false},
+    {{3, 0}, 1, 3, 3, true, false, true, false},     {{1, 1}, 33, 1, 64, false, true, false, false},
+    {{1, 0}, 31, 13, 1, false, false, true, true},   {{2, 0}, 48, 4, 70, true, true, true, true},
+    {{1, 1}, 15, 11, 5, false, true, true, true},    {{2, 0}, 5, 2, 2, true, false, false, true},
+    {{1, 0}, 64, 9, 13, false, false, true, true},   {{2, 0}, 20, 6, 8, true, true, false, false},
+    {{1, 0}, 3, 17, 1, true, true, true, false},     {{7, 0}, 16, 3, 9, false, false, false, true},
+    {{1, 0}, 19, 3, 256, false, false, true, false},
 };
 enum { SHAPE_COUNT = sizeof SHAPES / sizeof *SHAPES };
 
