@@ -96,10 +96,10 @@ def commands(options):
     pythons = [sys.executable] + (["/usr/bin/python3"] if sys.executable != "/usr/bin/python3" else [])
     for python in pythons:
         for module, title in (("torch", "PyTorch"), ("jax", "JAX")):
-            script = f"import {module}; print({module}.__version__)"
+            script = f"import importlib.metadata; print(importlib.metadata.version('{module}'))"
             version = subprocess.run([python, "-c", script], capture_output=True, text=True)
             if version.returncode == 0:
-                found[f"{title} {version.stdout.strip()}"] = ([python, HERE / f"{module}_worker.py"], plain)
+                found[f"{title} {version.stdout.strip().split('+')[0]}"] = ([python, HERE / f"{module}_worker.py"], plain)
     return {name: entry for name, entry in found.items() if not any(word in name for word in options.without)}
 
 
