@@ -1,6 +1,7 @@
 """Measures simbac beside its peers, by turns, in processes that stay alive: see bench/README.md, and --help."""
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -48,6 +49,16 @@ class Engine:
             line = ""
         return json.loads(line) if line else {"error": "the process ended"}
 
+    @contextlib.contextmanager
+    def real_time(self, wanted):
+        """Before everything else that runs on the machine, for a turn: all threads that the process has by now."""
+        threads = [int(name) for name in os.listdir(f"/proc/{self.process.pid}/task")] if wanted else []
+        for thread in threads:
+            os.sched_setscheduler(thread, os.SCHED_RR, os.sched_param(1))
+        yield
+        for thread in os.listdir(f"/proc/{self.process.pid}/task") if wanted else []:
+            os.sched_setscheduler(int(thread), os.SCHED_OTHER, os.sched_param(0))
+
     def end(self):
         self.process.stdin.close()
         self.process.wait()
@@ -64,8 +75,9 @@ class Contestant:
         self.answer = self.engine.ask("open", self.identity, inputs, outputs, *self.arguments)
         return self.answer.get("error")
 
-    def run(self, seconds):
-        answer = self.engine.ask("run", self.identity, seconds)
+    def run(self, seconds, real_time):
+        with self.engine.real_time(real_time):
+            answer = self.engine.ask("run", self.identity, seconds)
         self.samples += answer.get("samples", [])
         return answer.get("error")
 
@@ -208,7 +220,7 @@ def measure_by_turns(contestants, options):
         for contestant in contestants:
             if len(contestant.samples) >= 2 and contestant.spent() > slot * (round_number + 1):
                 continue
-            problem = contestant.run(slot)
+            problem = contestant.run(slot, options.real_time)
             if problem:
                 raise RuntimeError(f"{contestant.name}: {problem}")
             time.sleep(PAUSE)
@@ -271,6 +283,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=3, help="for each contestant in each case")
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--without", nargs="+", default=[], help="words of peers to leave out, such as JAX")
+    parser.add_argument("--real-time", action="store_true", help="turns come before all else on the machine: needs root")
     parser.add_argument("--small", action="store_true", help="tiny sizes, to try it out")
     parser.add_argument("--report", action="store_true", help="print the tables of results that are there")
     options = parser.parse_args()
