@@ -118,6 +118,36 @@ START_TEST(chunks_are_the_whole) {
 }
 END_TEST
 
+/* The adjoint of a long complex scan, whose decay depends on time, starts from checkpoints of both parts. */
+START_TEST(complex_scans_resume) {
+  static const char text[] =
+      "model m(T = 601, E = 3, N = 16) {\n input a: complex[B, T, E]\n input u: f32[B, T, E]\n param w: [N]\n"
+      " input first: complex[B, E, N]\n"
+      " let h = scan(decay = 0.6 * a, input = u * w, over = T, initial = first)\n"
+      " output y: [B, T, E] = tanh(sum(real(h) * w - imag(h) ^ 2, over = N))\n}\n";
+  Arena *arena = arena_create();
+  const Graph *graph = gradients_of(text, true, arena);
+  const Program *program = build(graph, arena);
+  uint32_t resumed = 0;
+  for (NodeId id = 1; id <= program->graph->node_count; id++) resumed += graph_op(program->graph, id) == OP_RESCAN_PART;
+  ck_assert_uint_eq(resumed, 2);
+  int64_t symbols[SYMBOL_MAX] = {2};
+  ck_assert_double_le(program_error(graph, program, symbols, arena), 1e-9);
+  const Value *expected = reference_values(graph, symbols, arena);
+  Code code = code_create(program, &(CodegenOptions){.verify = true}, arena);
+  float **found = code_run(&code, symbols, 2, arena);
+  for (uint32_t k = 0; k < graph->output_count; k++) {
+    const Value *value = &expected[graph->output[k].node];
+    double largest = 1;
+    for (int64_t i = 0; i < value_count(value); i++) largest = fmax(largest, fabs(value->data[i]));
+    for (int64_t i = 0; i < value_count(value); i++)
+      ck_assert_double_le(fabs((double)found[k][i] - value->data[i]), 1e-4 * largest);
+  }
+  code_destroy(&code);
+  arena_destroy(arena);
+}
+END_TEST
+
 /* A long scan beside its inputs, outputs and gradients: next to nothing forward; backward checkpoints, and sums over
  * the channels by tiles of them. */
 START_TEST(long_scans_are_small) {
@@ -146,6 +176,7 @@ int main(void) {
   tcase_set_timeout(scans, 120);
   tcase_add_loop_test(scans, steps_are_the_whole, 1, 4);
   tcase_add_test(scans, chunks_are_the_whole);
+  tcase_add_test(scans, complex_scans_resume);
   tcase_add_loop_test(scans, long_scans_are_small, 0, 2);
   suite_add_tcase(suite, scans);
   return suite_run(suite);
