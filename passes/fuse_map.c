@@ -285,12 +285,13 @@ static void free_comparisons(Fusion *fusion, Lowered *lowered) {
     uint32_t cluster = clusters->of[id];
     if (node->op != OP_LESS && node->op != OP_LESS_EQUAL && node->op != OP_EQUAL) continue;
     if (cluster == 0 || !clusters->stored[id] || is_kept(fusion, id) || fusion->fixed[id]) continue;
-    if (clusters->family[cluster] == LOWER_SCAN || clusters->anchor[cluster] == id) continue;
+    bool alone = clusters->member_first[cluster + 1] - clusters->member_first[cluster] == 1;
+    if (clusters->family[cluster] == LOWER_SCAN || (clusters->anchor[cluster] == id && !alone)) continue;
     if (!is_at_hand(fusion, node->operand[0]) || !is_at_hand(fusion, node->operand[1])) continue;
     if (!readers_lower(fusion, id, NULL)) continue;
     clusters->of[id] = 0;
     clusters_settle(clusters);
-    fusion->free[id] = lowers(fusion, cluster, lowered) && readers_lower(fusion, id, lowered);
+    fusion->free[id] = (alone || lowers(fusion, cluster, lowered)) && readers_lower(fusion, id, lowered);
     if (fusion->free[id]) continue;
     clusters->of[id] = cluster;
     clusters_settle(clusters);
