@@ -124,7 +124,7 @@ static void choose(Backward *backward, NodeId condition, uint32_t first) {
   }
 }
 
-/* a > b, strictly: relu(x) = maximum(x, 0) has slope 0 at 0. That is y > b, and y is often in a buffer where a is not. */
+/* a > b, strictly: relu(x) = maximum(x, 0) has slope 0 at 0. That is y > b, and y is often in a buffer, a is not. */
 void gradient_maximum(Backward *backward) {
   choose(backward, binary(backward, OP_LESS, backward_operand(backward, 1), backward->result), 0);
 }

@@ -8,12 +8,12 @@
  *
  * Q and P are any axes of extent 2, w is made of parameters; a weight [[Wr, Wi], [-Wi, Wr]] is one of these, and so is
  * that of a conjugate. That the blocks of w are equal is proved: w may only move, negate and stack elements of
- * parameters, so one evaluation with a number of its own for each element tells whether two places always hold the same.
- * Elementwise ops behind such a product are taken part by part, so that they stay behind each of the three.
+ * parameters, so one evaluation with a number of its own for each element tells whether two places always hold the
+ * same. Elementwise ops behind such a product are taken part by part, so that they stay behind each of the three.
  *
  * Where few terms are summed, the sums of x and y cost more than the product saves, and it stays as it is. Needs
- * nothing. Keeps every value; its rounding error is that of sums twice as large. Runs before differentiate: the products
- * of the backward graph are three as well. */
+ * nothing. Keeps every value; its rounding error is that of sums twice as large. Runs before differentiate: the
+ * products of the backward graph are three as well. */
 #include "pipeline.h"
 #include "rebuild.h"
 
@@ -30,6 +30,7 @@ typedef struct Parts {
 typedef struct Splitting {
   const Graph *from;
   Graph *to;
+  PassContext *context;
   const bool *fixed;
   NodeId *map;
   Parts *parts; /* by old node; node[0] NODE_NONE: it is no stack of parts */
@@ -144,11 +145,11 @@ static bool has_rows(const Product *product, const Shape *x) {
 }
 
 /* Letters Q and P with equal blocks on the diagonal of w. */
-static bool find_parts(const Splitting *state, NodeId w, Product *product) {
+static bool find_parts(const Splitting *state, NodeId id, NodeId w, Product *product) {
   const Shape *shape = graph_shape(state->from, w);
   Arena *scratch = arena_create();
   const Value *value = NULL;
-  bool found = false, looked = false;
+  bool found = false, looked = false; /* looked: two axes may be Q and P */
   for (int32_t q = 0; q < shape->rank && !found; q++) {
     bool summed = strchr(product->labels.result, product->w[q]) == NULL;
     if (!is_two(shape, q) || !summed || strchr(product->x, product->w[q]) == NULL) continue;
@@ -163,11 +164,14 @@ static bool find_parts(const Splitting *state, NodeId w, Product *product) {
     }
   }
   arena_destroy(scratch);
+  if (looked && !found)
+    pass_explain(state->context, "product %%%u stays: no two blocks of %%%u are always equal", id, w);
   return found;
 }
 
-static bool read_product(const Splitting *state, const Node *node, Product *product) {
+static bool read_product(const Splitting *state, NodeId id, Product *product) {
   enum { FEWEST_TERMS = 64 };
+  const Node *node = graph_node(state->from, id);
   const char *message;
   bool parsed = labels_parse(node_text(node, CONTRACT_LABELS), &product->labels, &message);
   ASSERT(parsed);
@@ -176,8 +180,12 @@ static bool read_product(const Splitting *state, const Node *node, Product *prod
   product->x = product->swapped ? product->labels.b : product->labels.a;
   product->w = product->swapped ? product->labels.a : product->labels.b;
   NodeId x = node->operand[product->swapped ? 1 : 0], w = node->operand[product->swapped ? 0 : 1];
-  if (!has_rows(product, graph_shape(state->from, x)) || !find_parts(state, w, product)) return false;
-  return count_terms(product, graph_shape(state->from, w)) >= FEWEST_TERMS;
+  if (!has_rows(product, graph_shape(state->from, x)) || !find_parts(state, id, w, product)) return false;
+  int64_t terms = count_terms(product, graph_shape(state->from, w));
+  if (terms >= FEWEST_TERMS) return true;
+  pass_explain(state->context, "product %%%u stays: it sums %lld terms a part, fewer than %d", id, (long long)terms,
+               FEWEST_TERMS);
+  return false;
 }
 
 /* One step of an axis; without the axis. */
@@ -207,7 +215,7 @@ static bool split_product(Splitting *state, NodeId id) {
   Graph *to = state->to;
   const Node *node = graph_node(state->from, id);
   Product product;
-  if (!read_product(state, node, &product)) return false;
+  if (!read_product(state, id, &product)) return false;
   NodeId old_x = node->operand[product.swapped ? 1 : 0], w = state->map[node->operand[product.swapped ? 0 : 1]];
   char letter = product.w[product.summed], result_letter = product.w[product.free];
   int64_t axis = strchr(product.x, letter) - product.x;
@@ -261,7 +269,8 @@ static bool split_elementwise(Splitting *state, NodeId id) {
 
 Graph *pass_complex_product(const Graph *graph, PassContext *context) {
   Arena *arena = context->arena;
-  Splitting state = {.from = graph, .to = graph_create_like(arena, graph), .fixed = graph_find_fixed(graph, arena)};
+  Splitting state = {.from = graph, .to = graph_create_like(arena, graph), .context = context};
+  state.fixed = graph_find_fixed(graph, arena);
   state.map = ARENA_ARRAY(arena, NodeId, graph->node_count + 1);
   state.parts = ARENA_ARRAY(arena, Parts, graph->node_count + 1);
   const bool *live = pass_find_live(graph, context);

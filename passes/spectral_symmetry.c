@@ -11,8 +11,8 @@
  *   - elementwise ops and products know even, odd and Hermitian values, of which one sign is enough;
  *   - a product that sums over the parts of a Hermitian value is the sum and the difference of two at f and -f: half
  *     the work, where its weights do not differ at f and -f;
- *   - parameters that differ from bin to bin are read at f and at -f; where they differ along one axis of blocks, blocks
- *     of their own mirror are kept apart from others, since their products are shared;
+ *   - parameters that differ from bin to bin are read at f and at -f; where they differ along one axis of blocks,
+ *     blocks of their own mirror are kept apart from others, since their products are shared;
  *   - the real part of an inverse is the transform to a real signal of the fold of both signs;
  *   - anything else reads all bins again, put together of the halves. Where no product was shared on the way, that
  *     would cost more than it gains, and the transform stays as it was.
