@@ -1,78 +1,13 @@
 /* How a MAP kernel is run: its vector axis, its passes, its work items. */
 #include "map.h"
 
+#include "ir/kernel_lanes.h"
+
 enum {
-  GUESSED_EXTENT = 32,   /* of an axis that is known only when running */
   CHUNK_ELEMENTS = 1024, /* of one elementwise work item */
   SMALL_BODY = 4,
   BIG_BODY = 12 /* expressions in the innermost loop */
 };
-
-static double extent_guess(const Kernel *kernel, int axis) {
-  Dim extent = kernel->axis[axis].extent;
-  return (double)extent.factor * (dim_is_constant(extent) ? 1 : GUESSED_EXTENT);
-}
-
-/* Cycles of one vector of an access, roughly. */
-static double access_cost(const Access *access, int axis, int lanes) {
-  Dim stride = access->stride[axis];
-  if (!stride.factor) return 0.5;
-  if (dim_equal(stride, dim_constant(1))) return 1;
-  return dim_equal(stride, dim_constant(-1)) ? 2 : lanes;
-}
-
-/* The expressions that decide the vector axis: those that sums are taken of, or all where there are no sums. */
-static bool *deciding_expressions(const Kernel *kernel, Arena *arena) {
-  bool *decides = ARENA_ARRAY(arena, bool, kernel->expr_count + 1);
-  for (uint32_t r = 0; r < kernel->reduction_count; r++) decides[kernel->reduction[r].expr] = true;
-  for (uint32_t k = kernel->expr_count; k-- > 0;) {
-    const Expr *expr = &kernel->expr[k];
-    if (kernel->reduction_count == 0) decides[k] = true;
-    for (uint32_t a = 0; decides[k] && expr->kind == EXPR_OP && a < op_info(expr->op)->operands_min; a++)
-      decides[expr->arg[a]] = true;
-  }
-  return decides;
-}
-
-/* Cycles of storing at the elements of an axis. Sums are taken as if they were stored once, densely, so that their order
- * does not depend on what else a kernel stores: rematerialisation relies on that. */
-static double stores_cost(const Kernel *kernel, int axis, int lanes) {
-  double cost = 0;
-  if (kernel->reduction_count == 0) {
-    for (uint32_t k = 0; k < kernel->store_count; k++) cost += access_cost(&kernel->store[k].access, axis, lanes);
-    return cost;
-  }
-  AxisMask parallel = kernel_axes(kernel, AXIS_PARALLEL);
-  bool stored = parallel >> axis & 1, last = parallel >> axis == 1;
-  return !stored ? 0.5 : last ? 1 : lanes;
-}
-
-/* Per element, with the lanes that are empty in the last vector counted in. */
-static double axis_cost(const Kernel *kernel, const bool *decides, int axis, int lanes) {
-  double cost = stores_cost(kernel, axis, lanes);
-  for (uint32_t k = 0; k < kernel->expr_count; k++) {
-    if (!decides[k]) continue;
-    cost += 0.25;
-    if (kernel->expr[k].kind == EXPR_LOAD) cost += access_cost(&kernel->expr[k].access, axis, lanes);
-  }
-  double extent = extent_guess(kernel, axis), vectors = (double)(int64_t)((extent + lanes - 1) / lanes);
-  return cost * vectors / extent;
-}
-
-/* The cheapest; of equals the last. */
-static int choose_vector_axis(const Kernel *kernel, int lanes, Arena *arena) {
-  const bool *decides = deciding_expressions(kernel, arena);
-  int best = NO_VECTOR_AXIS;
-  double best_cost = 0;
-  for (int k = 0; k < (int)kernel->axis_count; k++) {
-    double cost = axis_cost(kernel, decides, k, lanes);
-    if (best == NO_VECTOR_AXIS || cost <= best_cost) {
-      best = k;
-      best_cost = cost;
-    }
-  }
-  return best;
-}
 
 /* In ROW mode the vector axis is innermost. */
 static void order_reduced_axes(const Kernel *kernel, MapPlan *plan) {
@@ -154,7 +89,7 @@ static void plan_widths(const Kernel *kernel, int lanes, MapPlan *plan, Arena *a
   plan->columns = 1;
   uint32_t most = most_reductions(plan);
   if (!plan->row && most && plan->vector_axis != NO_VECTOR_AXIS) {
-    double vectors = extent_guess(kernel, plan->vector_axis) / lanes;
+    double vectors = kernel_typical_extent(kernel, plan->vector_axis) / lanes;
     int wanted = wanted_sums(pass_size(kernel, plan, &plan->pass[0], arena));
     while (plan->columns < wanted && plan->columns * 2 <= vectors && most * 2 * (uint32_t)plan->columns <= MAP_MAX_SUMS)
       plan->columns *= 2;
@@ -172,11 +107,12 @@ static void plan_widths(const Kernel *kernel, int lanes, MapPlan *plan, Arena *a
 static void plan_block(const Kernel *kernel, int lanes, MapPlan *plan) {
   plan->block_axis = NO_BLOCK_AXIS;
   if (plan->reduced || plan->vector_axis == NO_VECTOR_AXIS || kernel->expr_count > BIG_BODY) return;
-  if (extent_guess(kernel, plan->vector_axis) < lanes) return;
+  if (kernel_typical_extent(kernel, plan->vector_axis) < lanes) return;
   for (uint32_t k = 0; k < kernel->expr_count; k++) {
     for (int axis = 0; axis < (int)kernel->axis_count; axis++) {
       plan->block_axis = axis;
-      if (axis != plan->vector_axis && extent_guess(kernel, axis) >= lanes && map_is_transposed(plan, &kernel->expr[k]))
+      if (axis != plan->vector_axis && kernel_typical_extent(kernel, axis) >= lanes &&
+          map_is_transposed(plan, &kernel->expr[k]))
         return;
     }
   }
@@ -192,7 +128,7 @@ static void plan_work(const Kernel *kernel, int lanes, MapPlan *plan) {
   if (plan->row || plan->vector_axis == NO_VECTOR_AXIS) return;
   /* Whole groups of columns, for about CHUNK_ELEMENTS elements of work. */
   double reduced = 1;
-  for (uint32_t k = 0; k < plan->order_count; k++) reduced *= extent_guess(kernel, plan->order[k]);
+  for (uint32_t k = 0; k < plan->order_count; k++) reduced *= kernel_typical_extent(kernel, plan->order[k]);
   int64_t group = (int64_t)lanes * plan->columns, groups = (int64_t)(CHUNK_ELEMENTS / reduced) / group;
   plan->chunk = group * (groups < 1 ? 1 : groups);
   work->part[work->part_count++] = (WorkPart){kernel->axis[plan->vector_axis].extent, plan->chunk};
@@ -201,7 +137,7 @@ static void plan_work(const Kernel *kernel, int lanes, MapPlan *plan) {
 MapPlan map_plan(const Kernel *kernel, int lanes, Arena *arena) {
   MapPlan plan = {.parallel = kernel_axes(kernel, AXIS_PARALLEL),
                   .reduced = kernel_axes(kernel, AXIS_REDUCED),
-                  .vector_axis = choose_vector_axis(kernel, lanes, arena)};
+                  .vector_axis = kernel->axis_count ? kernel_vector_axis(kernel, lanes, arena) : NO_VECTOR_AXIS};
   plan.row = plan.vector_axis != NO_VECTOR_AXIS && (plan.reduced >> plan.vector_axis & 1);
   order_reduced_axes(kernel, &plan);
   plan_passes(kernel, &plan, arena);

@@ -1,5 +1,7 @@
 #include "spectral_plan.h"
 
+#include "ir/kernel_lanes.h"
+
 /* Lanes of an item: a cache line of 16, which the two halves of must not be read or written at different times. Rows of
  * a long transform leave no room for that. */
 enum { ITEM_LANES = 16, WORK_BUDGET = 1024 * 1024 };
@@ -8,26 +10,11 @@ static bool dim_is(Dim dim, int64_t value) { return dim_is_constant(dim) && dim.
 
 static bool is_transformed(const Kernel *kernel, int axis) { return kernel->transform.row[axis] != 0; }
 
-static int vector_score(const Kernel *kernel, int axis, int lanes) {
-  const Expr *source = &kernel->expr[kernel->transform.source];
-  Dim extent = kernel->axis[axis].extent;
-  int score = 1 + (dim_is_constant(extent) && extent.factor < lanes ? 0 : 4);
-  if (source->kind == EXPR_LOAD && dim_is(source->access.stride[axis], 1)) score += 4;
-  for (uint32_t k = 0; k < kernel->store_count; k++)
-    if (!dim_is(kernel->store[k].access.stride[axis], 1)) return score;
-  return score + 5;
-}
-
 static void choose_axes(SpectralPlan *plan, int lanes) {
   const Kernel *kernel = plan->kernel;
-  int best = 0;
-  plan->vector_axis = NO_SPECTRAL_AXIS;
-  for (int axis = 0; axis < (int)kernel->axis_count; axis++) {
-    if (kernel->axis[axis].role != AXIS_PARALLEL || is_transformed(kernel, axis)) continue;
-    int score = vector_score(kernel, axis, lanes);
-    if (score >= best) best = score, plan->vector_axis = axis;
-  }
-  for (int axis = 0; axis < (int)kernel->axis_count; axis++)
+  int axis = kernel_transform_axis(kernel, lanes);
+  plan->vector_axis = axis < 0 ? NO_SPECTRAL_AXIS : axis;
+  for (axis = 0; axis < (int)kernel->axis_count; axis++)
     if (kernel->axis[axis].role == AXIS_PARALLEL && !is_transformed(kernel, axis) && axis != plan->vector_axis)
       plan->item_axis[plan->item_count++] = axis;
 }

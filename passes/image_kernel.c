@@ -2,6 +2,8 @@
 
 #include "kernel_loops.h"
 
+#include "ir/kernel_lanes.h"
+
 #include <string.h>
 
 /* A product with fewer rows an image does not fill register tiles, and moves its weights for nothing. */
@@ -75,22 +77,6 @@ static bool product_fits(const Kernel *kernel, const ImageSlice *slice, const ch
   }
   *out_why = last == slice->axis ? "images are its vector axis" : "an image has too few rows for a product";
   return last != slice->axis && (!product || rows >= ROWS_MIN);
-}
-
-bool image_slice_find(const Kernel *kernel, Arena *arena, ImageSlice *out_slice, const char **out_why) {
-  *out_slice = (ImageSlice){.advance = ARENA_ARRAY(arena, int64_t, kernel->argument_count + 1)};
-  bool *seen = ARENA_ARRAY(arena, bool, kernel->argument_count + 1);
-  if (!find_axis(kernel, out_slice, out_why) || !product_fits(kernel, out_slice, out_why)) return false;
-  for (uint32_t e = 0; e < kernel->expr_count; e++) {
-    if (!note_expr(&kernel->expr[e], out_slice, seen, out_why)) return false;
-  }
-  for (uint32_t s = 0; s < kernel->store_count; s++) {
-    const Access *access = &kernel->store[s].access;
-    if (!note_access(access, out_slice, seen, out_why)) return false;
-    *out_why = "all images write one result";
-    if (out_slice->advance[access->slot] == 0) return false;
-  }
-  return true;
 }
 
 /* ---- What of a buffer does an image touch? ---- */
@@ -176,6 +162,11 @@ bool image_slice_is_apart(const Kernel *kernel, const ImageSlice *slice, uint32_
 
 /* ---- The cut ---- */
 
+/* Do its bits depend on the loop that lanes lie along? Then its loops stay as they are. */
+static bool lanes_decide(const Kernel *kernel) {
+  return kernel->family == LOWER_SPECTRAL || (kernel->family == LOWER_MAP && kernel->reduction_count > 0);
+}
+
 static Dim of_one(Dim dim) { return dim_constant(dim.factor); }
 
 static void cut_access(const Kernel *kernel, const bool *local, Access *access) {
@@ -207,6 +198,47 @@ Kernel *image_kernel(const Kernel *kernel, const ImageSlice *slice, const bool *
     if (k != slice->axis || slice->factor != 1) map.from[map.count++] = k;
   }
   kernel_map_loops(image, &map);
-  kernel_merge_loops(image);
+  if (!lanes_decide(kernel)) kernel_merge_loops(image);
   return image;
+}
+
+/* ---- Which kernels ---- */
+
+static int lanes_axis(const Kernel *kernel, int lanes, Arena *arena) {
+  return kernel->family == LOWER_SPECTRAL ? kernel_transform_axis(kernel, lanes)
+                                          : kernel_vector_axis(kernel, lanes, arena);
+}
+
+/* Are the lanes along the same loop, whatever is local? */
+static bool keeps_lanes(const Kernel *kernel, const ImageSlice *slice, Arena *arena) {
+  if (!lanes_decide(kernel)) return true;
+  bool *local = ARENA_ARRAY(arena, bool, kernel->argument_count + 1);
+  for (int all = 0; all < 2; all++) {
+    for (uint32_t a = 0; a < kernel->argument_count; a++) local[a] = all != 0;
+    const Kernel *image = image_kernel(kernel, slice, local, arena);
+    for (int lanes = LANES_MIN; lanes <= LANES_MAX; lanes *= 2) {
+      int axis = lanes_axis(kernel, lanes, arena);
+      if (axis == (int)slice->axis) return false;
+      bool moved = slice->factor == 1 && axis > (int)slice->axis;
+      if (lanes_axis(image, lanes, arena) != axis - moved) return false;
+    }
+  }
+  return true;
+}
+
+bool image_slice_find(const Kernel *kernel, Arena *arena, ImageSlice *out_slice, const char **out_why) {
+  *out_slice = (ImageSlice){.advance = ARENA_ARRAY(arena, int64_t, kernel->argument_count + 1)};
+  bool *seen = ARENA_ARRAY(arena, bool, kernel->argument_count + 1);
+  if (!find_axis(kernel, out_slice, out_why) || !product_fits(kernel, out_slice, out_why)) return false;
+  for (uint32_t e = 0; e < kernel->expr_count; e++) {
+    if (!note_expr(&kernel->expr[e], out_slice, seen, out_why)) return false;
+  }
+  for (uint32_t s = 0; s < kernel->store_count; s++) {
+    const Access *access = &kernel->store[s].access;
+    if (!note_access(access, out_slice, seen, out_why)) return false;
+    *out_why = "all images write one result";
+    if (out_slice->advance[access->slot] == 0) return false;
+  }
+  *out_why = "its lanes would lie along another loop, and give other bits";
+  return keeps_lanes(kernel, out_slice, arena);
 }
