@@ -2,8 +2,9 @@
 
 #include "codelet.h"
 
-/* Cycles of an instruction where many overlap, on cores with two arithmetic units for vectors: measured on AVX2 and
- * AVX-512 machines, which agree. A value that does not fit in the registers is stored and loaded once. */
+/* Cycles of an instruction where many overlap, on cores with two arithmetic units for vectors. Measured: values that do
+ * not fit in the registers are stored and loaded about four times, so that 16 registers want radices up to 8. */
+enum { SPARE_REGISTERS = 4 };
 static const double CYCLES_ARITHMETIC = 0.5, CYCLES_LOAD = 0.4, CYCLES_STORE = 0.6, CYCLES_LOOP = 6;
 /* Of the four loads, two broadcasts and four multiply-adds for a term of two frequencies of a dense matrix. */
 static const double CYCLES_DENSE_TERM = 3.2;
@@ -17,12 +18,12 @@ typedef struct Search {
 } Search;
 
 static double codelet_cost(int radix, const Target *target) {
-  int spilled = 2 * radix + 2 - target->registers;
+  int spilled = 2 * radix + SPARE_REGISTERS - target->registers;
   double arithmetic = codelet_operations(radix, target->has_fma) + 4 * (radix - 1);
   double loads = 4 * radix, stores = 2 * radix;
   if (spilled > 0) {
-    loads += 2 * spilled;
-    stores += 2 * spilled;
+    loads += 4 * spilled;
+    stores += 4 * spilled;
   }
   return CYCLES_LOOP + CYCLES_ARITHMETIC * arithmetic + CYCLES_LOAD * loads + CYCLES_STORE * stores;
 }
@@ -42,6 +43,25 @@ static int64_t smallest_factor(int64_t value) {
   for (int64_t factor = 2; factor * factor <= value; factor++)
     if (value % factor == 0) return factor;
   return value;
+}
+
+/* The first and the last level touch rows of the arguments that lie far apart, often by powers of two: few at a time, or
+ * they push each other out of the cache's sets before both halves of a line are used. So the smallest radix comes first,
+ * the next one last. */
+static void order_levels(FftPlan *plan) {
+  int count = plan->level_count;
+  for (int k = 0; k < count; k++) {
+    for (int next = k + 1; next < count; next++) {
+      if (plan->radix[next] >= plan->radix[k]) continue;
+      int64_t smaller = plan->radix[next];
+      plan->radix[next] = plan->radix[k];
+      plan->radix[k] = smaller;
+    }
+  }
+  if (count < 3) return;
+  int64_t second = plan->radix[1];
+  for (int k = 1; k + 1 < count; k++) plan->radix[k] = plan->radix[k + 1];
+  plan->radix[count - 1] = second;
 }
 
 /* All ways to write `rest` as radices that do not grow. */
@@ -69,7 +89,7 @@ static Search search_begin(const Target *target) {
   return search;
 }
 
-/* Primes without a codelet come first, each a level of its own. */
+/* Primes without a codelet are a level of their own each. */
 static void plan_levels(Search *search, int64_t length) {
   search->count = 0;
   search->best = (FftPlan){.extent = length, .length = length, .cost = 1e300};
@@ -86,6 +106,7 @@ static void plan_levels(Search *search, int64_t length) {
     }
   }
   search_levels(search, length, smooth, CODELET_LARGEST, cost);
+  order_levels(&search->best);
 }
 
 static bool is_smooth(int64_t value) {
