@@ -3,6 +3,7 @@
 
 #include "compile.h"
 #include "export.h"
+#include "family.h"
 #include "jit.h"
 #include "object.h"
 #include "peak.h"
@@ -75,6 +76,19 @@ static CodegenStatus peaks(const char *prefix, const CodegenOptions *options, Ar
   return known ? CODEGEN_OK : CODEGEN_USER_ERROR;
 }
 
+static void describe_kernel(const Kernel *kernel, const CodegenOptions *options, Text *out) {
+  Guard guard;
+  if (!guard_enter(&guard)) return;
+  Target target;
+  const char *message;
+  if (compile_target(options, out->arena, &target, &message)) {
+    int lanes = options->lanes ? options->lanes : target.lanes;
+    const Family *family = family_of(kernel, &target, lanes);
+    if (family->describe) family->describe(kernel, &target, lanes, out);
+  }
+  guard_leave(&guard);
+}
+
 const CodegenApi *simbac_codegen_api(void) {
   static const CodegenApi API = {.version = SIMBA_ABI_VERSION,
                                  .compile = compile,
@@ -83,6 +97,7 @@ const CodegenApi *simbac_codegen_api(void) {
                                  .unload = jit_unload,
                                  .export_model = export_model,
                                  .peaks = peaks,
+                                 .describe_kernel = describe_kernel,
                                  .describe_host = target_describe_host};
   return &API;
 }

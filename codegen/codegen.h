@@ -95,6 +95,9 @@ typedef struct CodegenApi {
    * call->symbol[0] times. A vector goes to call->scratch. */
   CodegenStatus (*peaks)(const char *prefix, const CodegenOptions *options, Arena *arena, CodegenObjects *out_objects,
                          int64_t out_work[PEAK_COUNT], const char **out_message);
+  /* A line on how the kernel will be computed, and at which estimated cost what else, or nothing where there is no choice.
+   */
+  void (*describe_kernel)(const Kernel *kernel, const CodegenOptions *options, Text *out);
   /* What this machine is: triple, cpu, vector lanes; and the CPU names we accept for a triple. */
   void (*describe_host)(Text *out);
 } CodegenApi;

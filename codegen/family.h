@@ -9,6 +9,8 @@ typedef struct Family {
   KernelWork (*work)(const Kernel *kernel, const Target *target, int lanes);
   /* Emits the function `name` of type simba_kernel into the session's module. */
   void (*emit)(Session *session, const Kernel *kernel, const char *name);
+  /* A line without its end on what was chosen for this kernel and what else there was; NULL: nothing to choose. Pure. */
+  void (*describe)(const Kernel *kernel, const Target *target, int lanes, Text *out);
   bool library; /* its code calls OpenBLAS or FFTW */
 } Family;
 

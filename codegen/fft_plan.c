@@ -130,30 +130,6 @@ static void plan_chirp(Search *search, int64_t extent) {
   search->best = best;
 }
 
-int fft_plan_choices(int64_t extent, const Target *target, FftPlan out_plan[FFT_MAX_CHOICES]) {
-  int count = 0;
-  Search search = search_begin(target);
-  plan_levels(&search, extent);
-  out_plan[count++] = search.best;
-  bool large = false;
-  for (int k = 0; k < search.best.level_count; k++) large |= search.best.radix[k] > CODELET_LARGEST;
-  if (large) {
-    plan_chirp(&search, extent);
-    out_plan[count++] = search.best;
-    if (out_plan[1].cost < out_plan[0].cost) {
-      out_plan[1] = out_plan[0];
-      out_plan[0] = search.best;
-    }
-  }
-  return count;
-}
-
-void fft_plan(int64_t extent, const Target *target, FftPlan *out) {
-  FftPlan plan[FFT_MAX_CHOICES];
-  fft_plan_choices(extent, target, plan);
-  *out = plan[0];
-}
-
 int64_t fft_plan_terms(const FftPlan *plan) {
   int64_t largest = 0;
   for (int l = 0; l < plan->level_count; l++)
@@ -161,10 +137,48 @@ int64_t fft_plan_terms(const FftPlan *plan) {
   return largest ? 2 * (largest + 1) : 0;
 }
 
-void fft_plan_print(const FftPlan *plan, Text *out) {
-  if (plan->chirp) text_print(out, "chirp of %lld = ", (long long)plan->length);
+enum { MOST_CHOICES = 2 };
+
+/* Levels alone, and for lengths with large primes a chirp; cheapest first. How many. */
+static int plan_choices(int64_t extent, const Target *target, FftPlan plan[MOST_CHOICES]) {
+  Search search = search_begin(target);
+  plan_levels(&search, extent);
+  plan[0] = search.best;
+  if (fft_plan_terms(&plan[0]) == 0) return 1;
+  plan_chirp(&search, extent);
+  plan[1] = search.best;
+  if (plan[1].cost < plan[0].cost) {
+    plan[1] = plan[0];
+    plan[0] = search.best;
+  }
+  return 2;
+}
+
+void fft_plan(int64_t extent, const Target *target, FftPlan *out) {
+  FftPlan plan[MOST_CHOICES];
+  plan_choices(extent, target, plan);
+  *out = plan[0];
+}
+
+static void print_plan(const FftPlan *plan, Text *out) {
+  if (plan->chirp) text_print(out, "chirp of %lld, ", (long long)plan->length);
   for (int k = 0; k < plan->level_count; k++) {
     const char *dense = plan->radix[k] > CODELET_LARGEST ? "dense " : "";
     text_print(out, "%s%s%lld", k ? " x " : "", dense, (long long)plan->radix[k]);
   }
+  text_print(out, ": %.0f", plan->cost);
+}
+
+void fft_plan_explain(int64_t extent, const Target *target, Text *out) {
+  FftPlan plan[MOST_CHOICES];
+  int count = plan_choices(extent, target, plan);
+  print_plan(&plan[0], out);
+  text_puts(out, " cycles");
+  for (int k = 1; k < count; k++) {
+    text_puts(out, "; ");
+    print_plan(&plan[k], out);
+  }
+  /* Four multiply-adds for each pair of a row and a column. */
+  double product = 4 * CYCLES_ARITHMETIC * (double)extent * (double)extent;
+  text_print(out, "; product with a matrix: %.0f", product);
 }

@@ -26,12 +26,10 @@ typedef struct FftPlan {
 
 /* The cheapest one. */
 void fft_plan(int64_t extent, const Target *target, FftPlan *out);
-/* The cheapest of each kind, cheapest first: levels alone, as a chirp convolution, one dense matrix product; how many. */
-enum { FFT_MAX_CHOICES = 3 };
-int fft_plan_choices(int64_t extent, const Target *target, FftPlan out_plan[FFT_MAX_CHOICES]);
 /* Values of one lane vector or scalar that levels of dense matrices keep their terms in. */
 int64_t fft_plan_terms(const FftPlan *plan);
-/* "14 x 14", "chirp of 2000 = 10 x 10 x 20", "dense 37" */
-void fft_plan_print(const FftPlan *plan, Text *out);
+/* "4 x 7 x 7: 5762 cycles; product with a matrix: 76832": that plan, the best of the other kind if there is one, and one product with
+ * the whole matrix, with their costs. */
+void fft_plan_explain(int64_t extent, const Target *target, Text *out);
 
 #endif

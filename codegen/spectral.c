@@ -284,6 +284,14 @@ KernelWork spectral_work(const Kernel *kernel, const Target *target, int lanes) 
   return plan.work;
 }
 
+void spectral_describe(const Kernel *kernel, const Target *target, int lanes, Text *out) {
+  SpectralPlan plan;
+  spectral_plan(kernel, target, lanes, &plan);
+  text_print(out, "transform of %lld: ", (long long)plan.samples);
+  fft_plan_explain(plan.samples, target, out);
+  text_print(out, " (estimated, for %s of %d lanes)", plan.vectors == 2 ? "two real vectors" : "a vector", plan.lanes);
+}
+
 void spectral_emit(Session *session, const Kernel *kernel, const char *name) {
   SpectralPlan plan;
   spectral_plan(kernel, &session->target, session->lanes, &plan);

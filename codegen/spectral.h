@@ -6,6 +6,7 @@
 
 KernelWork spectral_work(const Kernel *kernel, const Target *target, int lanes);
 void spectral_emit(Session *session, const Kernel *kernel, const char *name);
+void spectral_describe(const Kernel *kernel, const Target *target, int lanes, Text *out);
 
 /* The axes that are transformed, and their indices on one side at a row of it: part * rows + frequency or sample. */
 AxisMask spectral_axes(const Kernel *kernel);

@@ -2,6 +2,7 @@
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char *const ENTRY_TITLES[PROFILE_ENTRIES] = {"inference", "training step", "gradients"};
 
@@ -55,12 +56,22 @@ static void print_times(Text *out, const Timing *own, const Timing *library, boo
   }
 }
 
+/* Indented below the kernel. */
+static void print_choice(Text *out, const char *choice) {
+  while (*choice) {
+    size_t length = strcspn(choice, "\n");
+    text_print(out, "%12s%.*s\n", "", (int)length, choice);
+    choice += length + (choice[length] == '\n');
+  }
+}
+
 static void print_kernel(Text *out, const BenchReport *report, const KernelProfile *kernel) {
   const KernelProfile *library = find_kernel(report->library, kernel->number);
   print_times(out, &kernel->time, library ? &library->time : NULL, report->library);
   text_print(out, "%6u%9.1f%8.1f%6.0f %%  %-8s  %s\n", kernel->calls, kernel_flops(kernel) / kernel->time.least * 1e-9,
              kernel_bytes(kernel) / kernel->time.least * 1e-9, 100 * kernel_share(report, kernel), kernel->family,
              kernel->label);
+  print_choice(out, kernel->choice);
 }
 
 static void print_machine(Text *out, const BenchReport *report) {
@@ -120,6 +131,7 @@ static void add_kernel(cJSON *to, const BenchReport *report, const KernelProfile
   cJSON_AddNumberToObject(object, "kernel", kernel->number);
   cJSON_AddStringToObject(object, "family", kernel->family);
   cJSON_AddStringToObject(object, "computes", kernel->label);
+  if (kernel->choice[0]) cJSON_AddStringToObject(object, "choice", kernel->choice);
   cJSON_AddNumberToObject(object, "launches", kernel->launches);
   cJSON_AddNumberToObject(object, "calls", kernel->calls);
   add_timing(object, "seconds", &kernel->time);

@@ -386,6 +386,20 @@ CodegenOptions compiler_codegen_options(const Compiler *compiler) {
                           .cache_folder = compiler->options.cache_folder};
 }
 
+const char *compiler_kernel_choice(const Compiler *compiler, const CodegenApi *api, const Kernel *kernel) {
+  Text text = text_begin(compiler->arena);
+  CodegenOptions options = compiler_codegen_options(compiler);
+  api->describe_kernel(kernel, &options, &text);
+  return text.data;
+}
+
+static void explain_kernels(Compiler *compiler, const CodegenApi *api, const Program *program) {
+  for (uint32_t k = 0; k < program->kernel_count; k++) {
+    const char *choice = compiler_kernel_choice(compiler, api, program->kernel[k]);
+    if (choice[0]) text_print(&compiler->explain, "kernel k%u: %s\n", k, choice);
+  }
+}
+
 static const char *compile_phase(const Compiler *compiler, const CodegenObjects *objects) {
   const CodegenTimes *times = &objects->times;
   Text text = text_begin(compiler->arena);
@@ -407,6 +421,7 @@ static simba_status make_step(Compiler *compiler, const Program *program, Compil
   compiler_add_phase(compiler, "load the code generator", clock_seconds() - start);
   ASSERT(compiler->step_count < sizeof compiler->step / sizeof *compiler->step);
 
+  if (compiler->options.explain) explain_kernels(compiler, api, program);
   CodegenOptions options = compiler_codegen_options(compiler);
   CodegenObjects *objects = ARENA_NEW(compiler->arena, CodegenObjects);
   const char *message = NULL;

@@ -85,6 +85,8 @@ simba_status compiler_graph(Compiler *compiler, const StepRequest *request, cons
 simba_status compiler_program(Compiler *compiler, const Graph *graph, const Program **out_program, simba_error *error);
 simba_status compiler_step(Compiler *compiler, const Program *program, CompiledStep **out_step, simba_error *error);
 CodegenOptions compiler_codegen_options(const Compiler *compiler);
+/* A line on how a kernel is computed and what else it could have been, "" where there was no choice. */
+const char *compiler_kernel_choice(const Compiler *compiler, const CodegenApi *api, const Kernel *kernel);
 
 /* A code generator's answer as a status; `message` is NULL or says why. */
 simba_status codegen_status(CodegenStatus result, const char *message, simba_error *error);

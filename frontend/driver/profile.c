@@ -278,6 +278,17 @@ static void add_cost(Cost *sum, Cost cost, double times) {
   sum->bytes_written += times * cost.bytes_written;
 }
 
+static const char *launch_choices(const Recorder *recorder, const Program *program, const Launch *launch,
+                                  uint32_t count, Arena *arena) {
+  Text lines = text_begin(arena);
+  for (uint32_t k = 0; k < count; k++) {
+    const Kernel *kernel = program->kernel[launch[k].kernel];
+    const char *choice = compiler_kernel_choice(recorder->model->compiler, recorder->execution->step->api, kernel);
+    if (choice[0]) text_print(&lines, "%s\n", choice);
+  }
+  return lines.data;
+}
+
 /* A row for all launches of a kernel over the batch, and one for each group. */
 static void begin_row(const Recorder *recorder, const Program *program, const Slot *slot, KernelProfile *row,
                       Arena *arena) {
@@ -286,6 +297,7 @@ static void begin_row(const Recorder *recorder, const Program *program, const Sl
   const Launch *launch = slot->launch;
   *row = (KernelProfile){.family = lowering_name(program->kernel[launch->kernel]->family), .launches = 1};
   row->label = compiler_node_label(recorder->model->compiler, program->graph, launch->node);
+  row->choice = launch_choices(recorder, program, launch, group ? group->count : 1, arena);
   if (!group) {
     add_cost(&row->cost, kernel_cost(program->kernel[launch->kernel], symbols), 1);
     return;

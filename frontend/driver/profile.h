@@ -32,9 +32,10 @@ typedef struct KernelProfile {
   const char *family; /* "map", "contract", "scan", "spectral"; "group" */
   uint32_t launches;  /* in the group, else 1 */
   uint32_t calls;
-  const char *label; /* "%12 contract[B, 96, 256], computed at model.simba:7:3" of the first launch */
-  Cost cost;         /* of one call */
-  Timing time;       /* of all calls */
+  const char *label;  /* "%12 contract[B, 96, 256], computed at model.simba:7:3" of the first launch */
+  const char *choice; /* lines on how its transforms are computed and what else they could have been; "" */
+  Cost cost;          /* of one call */
+  Timing time;        /* of all calls */
 } KernelProfile;
 
 typedef struct Profile {

@@ -57,6 +57,19 @@ says '"entry":"train"'
 says '"batch":8'
 [ "$(wc -l <out)" = 1 ] || fail "more than one line"
 
+# How a transform is computed, and at which cost it could have been otherwise.
+cat >wave.simba <<'END'
+model wave(T = 37, C = 16) {
+  input x: f32[B, T, C]
+  output y = real(fft(x, over = [T]))
+}
+END
+expect 0 "$SIMBAC" bench wave.simba --seconds 0 --explain
+says "transform of 37: dense 37: "
+says " cycles; chirp of "
+says "; product with a matrix: "
+grep -q "^kernel k0: transform of 37: " err || fail "no choice is explained"
+
 { printf 'a,b\n'; for i in $(seq 200); do echo "$((i % 7)),$((i % 11))"; done; } >series.csv
 expect 0 "$SIMBAC" train m.simba --data series.csv --epochs 1 --out run
 "$TENSORS" make run/weights.safetensors in.safetensors x.raw 3 12 2
