@@ -65,7 +65,7 @@ static void run_line(const ComplexScan *scan, int64_t outer, int64_t inner) {
     int64_t t = scan->reverse ? view->extent - 1 - step : step, piece = 0;
     bool starts = scan->step_count ? step % scan->step_count == 0 : step == 0;
     if (scan->step_count) piece = step / scan->step_count;
-    for (int p = 0; starts && scan->initial[p] && p < 2; p++)
+    for (int p = 0; p < 2 && starts && scan->initial[p]; p++)
       carry[p] = scan->initial[p][(outer * scan->kept + piece) * view->inner + inner];
     int64_t at = (outer * view->extent + t) * view->inner + inner;
     double decay[2] = {scan->decay[0][at], scan->decay[1][at]}, h[2];
