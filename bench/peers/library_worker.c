@@ -6,8 +6,8 @@
  *   fft        out.y [2, B, F, C]: real transforms of in.x [B, T, C] along T, F = T/2 + 1, planned by measuring
  *   einfft     out.y of in.x [B, T, C]: complex 2-D transforms, 8 real products a block as sgemms, the rest in passes
  *
- * The last two share the batch among the threads, each of which calls libraries of one thread: no library's threads are
- * needed, nothing is waited for. */
+ * The last two share the batch (fft: or the channels, where the batch is too small) among the threads, each of which calls
+ * libraries of one thread: no library's threads are needed, nothing is waited for. */
 #include "worker.h"
 
 #include <fftw3.h> /* before complex.h, so that fftwf_complex is float[2] */
@@ -22,9 +22,10 @@ typedef void Task(Workload *workload, int64_t first, int64_t count);
 
 /* Shapes [batch, tokens, channels] -> [batch, tokens or half of them and 1, columns]. */
 struct Workload {
-  Task *task; /* on images [first, first + count) */
+  Task *task; /* on images, or groups of their channels, [first, first + count) */
   int threads;
   int64_t batch, tokens, channels, columns, blocks;
+  int64_t groups; /* parts of an image that may go to different threads */
   float threshold, *x, *y, *weight[2], *bias[2];
   fftwf_complex *wave; /* einfft: [batch, tokens, channels]; fft: the half spectrum */
   float *plane[4];     /* einfft: real and imaginary parts [batch, tokens, channels], before and after a layer */
@@ -63,7 +64,7 @@ static bool workload_run(Workload *workload, simba_error *error) {
   Share share[THREAD_MAX];
   int64_t done = 0;
   for (int k = 0; k < workload->threads; k++) {
-    int64_t end = workload->batch * (k + 1) / workload->threads;
+    int64_t end = workload->batch * workload->groups * (k + 1) / workload->threads;
     share[k] = (Share){workload, done, end - done};
     done = end;
     if (k + 1 < workload->threads && pthread_create(&thread[k], NULL, run_share, &share[k])) abort();
@@ -95,11 +96,13 @@ static bool open_contract(const WorkloadRequest *request, Workload *workload, si
 
 /* ---- Real transforms along the tokens ---- */
 
+/* Items are groups of an image's channels. */
 static void run_fft(Workload *workload, int64_t first, int64_t count) {
-  int64_t frequencies = workload->tokens / 2 + 1;
-  for (int64_t b = first; b < first + count; b++) {
-    fftwf_execute_dft_r2c(workload->forward, workload->x + b * workload->tokens * workload->channels,
-                          workload->wave + b * frequencies * workload->channels);
+  int64_t frequencies = workload->tokens / 2 + 1, width = workload->channels / workload->groups;
+  for (int64_t item = first; item < first + count; item++) {
+    int64_t image = item / workload->groups, column = item % workload->groups * width;
+    fftwf_execute_dft_r2c(workload->forward, workload->x + image * workload->tokens * workload->channels + column,
+                          workload->wave + image * frequencies * workload->channels + column);
   }
 }
 
@@ -108,9 +111,11 @@ static bool open_fft(const WorkloadRequest *request, Workload *workload, simba_e
   int channels = (int)workload->channels;
   int64_t count = workload->batch * (workload->tokens / 2 + 1) * channels;
   workload->wave = (fftwf_complex *)planes(2 * count);
-  fftwf_iodim transform = {(int)workload->tokens, channels, channels}, columns = {channels, 1, 1};
-  size_t image = (size_t)(workload->tokens * channels);
-  float *source = planes((int64_t)image);
+  bool shared = workload->batch < workload->threads && channels % (16 * workload->threads) == 0;
+  workload->groups = shared ? workload->threads : 1;
+  fftwf_iodim transform = {(int)workload->tokens, channels, channels};
+  fftwf_iodim columns = {channels / (int)workload->groups, 1, 1};
+  float *source = planes(workload->tokens * channels);
   workload->forward = fftwf_plan_guru_dft_r2c(1, &transform, 1, &columns, source, workload->wave, FFTW_MEASURE);
   free(source);
   workload->task = run_fft;
@@ -272,6 +277,7 @@ static bool workload_open(const WorkloadRequest *request, Workload **out_workloa
   Workload *workload = memory_allocate_aligned(1, sizeof *workload);
   if (!workload) return !error_set_memory(error, "a workload");
   workload->threads = threads;
+  workload->groups = 1;
   if (open_task(request, workload, error) && workload_run(workload, error) &&
       write_result(workload, request->outputs, error)) {
     *out_workload = workload;

@@ -25,12 +25,13 @@ def about_machine(engines, options):
 
 
 def arguments_worth_saying(arguments):
-    """Not where this machine has its folders."""
+    """Not where this machine has its folders, nor which part was measured last."""
+    unsaid = ("--build", "--results", "--only")
     said, skip = [], False
     for argument in arguments:
-        if not skip and argument.split("=")[0] not in ("--build", "--results"):
+        if not skip and argument.split("=")[0] not in unsaid:
             said.append(argument)
-        skip = not skip and argument in ("--build", "--results")
+        skip = not skip and argument in unsaid
     return said
 
 
