@@ -111,7 +111,8 @@ def commands(options):
             script = f"import importlib.metadata; print(importlib.metadata.version('{module}'))"
             version = subprocess.run([python, "-c", script], capture_output=True, text=True)
             if version.returncode == 0:
-                found[f"{title} {version.stdout.strip().split('+')[0]}"] = ([python, HERE / f"{module}_worker.py"], plain)
+                name = f"{title} {version.stdout.strip().split('+')[0]}"
+                found[name] = ([python, HERE / f"{module}_worker.py"], plain)
     return {name: entry for name, entry in found.items() if not any(word in name for word in options.without)}
 
 
@@ -276,14 +277,14 @@ def measure(options):
 
 def main():
     parser = argparse.ArgumentParser(description="simbac beside its peers, by turns in one run; prints Markdown.")
-    parser.add_argument("--build", default=cases.ROOT / "build" / "release", help="a release build with target benchmarks")
+    parser.add_argument("--build", default=cases.ROOT / "build" / "release", help="release build, target benchmarks")
     parser.add_argument("--results", type=pathlib.Path, default=cases.ROOT / "build" / "peers.json", help="updated")
     parser.add_argument("--only", choices=sorted(cases.PEERS), help="one group of cases")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--seconds", type=float, default=3, help="for each contestant in each case")
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--without", nargs="+", default=[], help="words of peers to leave out, such as JAX")
-    parser.add_argument("--real-time", action="store_true", help="turns come before all else on the machine: needs root")
+    parser.add_argument("--real-time", action="store_true", help="turns before all else on the machine (as root)")
     parser.add_argument("--small", action="store_true", help="tiny sizes, to try it out")
     parser.add_argument("--report", action="store_true", help="print the tables of results that are there")
     options = parser.parse_args()

@@ -6,8 +6,8 @@
  *   fft        out.y [2, B, F, C]: real transforms of in.x [B, T, C] along T, F = T/2 + 1, planned by measuring
  *   einfft     out.y of in.x [B, T, C]: complex 2-D transforms, 8 real products a block as sgemms, the rest in passes
  *
- * The last two share the batch (fft: or the channels, where the batch is too small) among the threads, each of which calls
- * libraries of one thread: no library's threads are needed, nothing is waited for. */
+ * The last two share the batch (fft: or the channels, where the batch is too small) among the threads, each of which
+ * calls libraries of one thread: no library's threads are needed, nothing is waited for. */
 #include "worker.h"
 
 #include <fftw3.h> /* before complex.h, so that fftwf_complex is float[2] */

@@ -175,9 +175,8 @@ def engines(results):
 def markdown(results):
     about, parts = results["about"], []
     speeds = ", ".join(f"{1e-9 * speed['flops']:.0f} GFLOP/s on {t}" for t, speed in results["machine"].items())
-    parts.append(
-        f"{about['date']}, {about['machine']}, measured peak {speeds}; {engines(results)}; `{about['command'].strip()}`."
-    )
+    where = f"{about['date']}, {about['machine']}, measured peak {speeds}"
+    parts.append(f"{where}; {engines(results)}; `{about['command'].strip()}`.")
     parts += ["The fastest peer of each:", summary(results["cases"].values())]
     for group, title in TITLES.items():
         entries = [entry for entry in results["cases"].values() if entry["group"] == group]

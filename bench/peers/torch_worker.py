@@ -2,8 +2,8 @@
 
 eager               no recurrence in it
 sequential          eager, one step of the recurrence after the other
-associative         eager, the recurrence by prefix products in log T levels, over chunks of the sequence, with the adjoint
-                    recurrence as its backward
+associative         eager, the recurrence by prefix products in log T levels, over chunks of the sequence, with the
+                    adjoint recurrence as its backward
 compiled steps      sequential, the steps by torch.compile, some at a time: all of them in one take too long to compile
 compiled            torch.compile of everything, the recurrence in the associative form
 """
