@@ -92,7 +92,7 @@ class Case:
     def passes_off(self):
         """simbac is measured without these passes too: what is left of EinFFT is its transforms, products and maps."""
         known = (ROOT / "passes" / "passes.def").read_text()
-        names = ["spectral-symmetry", "batch-fusion"] if self.kind == "einfft" else []
+        names = ["spectral-symmetry", "complex-product", "batch-fusion"] if self.kind == "einfft" else []
         return [name for name in names if f'"{name}"' in known]
 
     @property
