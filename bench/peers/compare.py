@@ -248,9 +248,13 @@ def machine_of(options, threads):
     model = cases.ROOT / "examples" / "parity" / "mlp.simba"
     command = [simbac, "bench", model, "--json", f"--threads={threads}", "--batch=1", "--seconds=0"]
     processors = sorted(os.sched_getaffinity(0))[:threads]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=True, preexec_fn=lambda: os.sched_setaffinity(0, processors)
-    )
+
+    def prepare():
+        os.sched_setaffinity(0, processors)
+        if options.real_time:
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+
+    done = subprocess.run(command, capture_output=True, text=True, check=True, preexec_fn=prepare)
     return json.loads(done.stdout)["machine"]
 
 

@@ -177,7 +177,8 @@ def markdown(results):
     speeds = ", ".join(f"{1e-9 * speed['flops']:.0f} GFLOP/s on {t}" for t, speed in results["machine"].items())
     where = f"{about['date']}, {about['machine']}, measured peak {speeds}"
     parts.append(f"{where}; {engines(results)}; `{about['command'].strip()}`.")
-    parts += ["The fastest peer of each:", summary(results["cases"].values())]
+    cases = sorted(results["cases"].values(), key=lambda entry: list(TITLES).index(entry["group"]))
+    parts += ["The fastest peer of each:", summary(cases)]
     for group, title in TITLES.items():
         entries = [entry for entry in results["cases"].values() if entry["group"] == group]
         if not entries:
