@@ -117,7 +117,7 @@ enum {
   MAX_STORED = 20000,
   MAX_REPORTS = 1000,
   MAX_NODES = 1000000,
-  MAX_TRANSFORM = 4096, /* the table of cosines and sines has the square of it */
+  MAX_TRANSFORM = 16384, /* an initial value takes the square of it: seconds */
   MAX_LOOP = 10000
 };
 
