@@ -2,9 +2,9 @@
 
 #include "ir/kernel_lanes.h"
 
-/* Lanes of an item: a cache line of 16, which the two halves of must not be read or written at different times. Rows of
- * a long transform leave no room for that. */
-enum { ITEM_LANES = 16, WORK_BUDGET = 1024 * 1024 };
+/* Lanes of an item: at least a cache line of 16, the two halves of which must not be read or written at different times,
+ * and more of a short transform, so that an item is worth its beginning. Rows of a long one leave no room for that. */
+enum { ITEM_LANES = 16, ITEM_VALUES = 512, WORK_BUDGET = 1024 * 1024 };
 
 static bool dim_is(Dim dim, int64_t value) { return dim_is_constant(dim) && dim.factor == value; }
 
@@ -28,7 +28,9 @@ static void choose_units(SpectralPlan *plan, int lanes) {
   int64_t unit = (int64_t)plan->vectors * plan->lanes;
   int64_t bytes = plan->fft.length * 2 * plan->lanes * (int64_t)sizeof(float);
   Dim extent = plan->kernel->axis[plan->vector_axis].extent;
-  while (plan->units * unit < ITEM_LANES && (plan->units + 1) * bytes <= WORK_BUDGET &&
+  int64_t wanted = ITEM_VALUES / plan->fft.length;
+  if (wanted < ITEM_LANES) wanted = ITEM_LANES;
+  while (plan->units * unit < wanted && (plan->units + 1) * bytes <= WORK_BUDGET &&
          !(dim_is_constant(extent) && extent.factor <= plan->units * unit))
     plan->units++;
   int64_t item = plan->units * unit;
