@@ -5,7 +5,7 @@
 
 #include <inttypes.h>
 
-enum { SCRATCH_ALIGNMENT = 64, CONSTANT_ALIGNMENT = 64 };
+enum { SCRATCH_ALIGNMENT = 64 };
 
 typedef struct Entry {
   Emitter e;
@@ -17,7 +17,6 @@ typedef struct Entry {
   LLVMValueRef image_call;            /* a copy of the call that says which image is at work */
   LLVMValueRef arguments;             /* [most arguments x pointer] on the stack, used again by every launch */
   LLVMValueRef launch;                /* the helper below */
-  LLVMValueRef *constant;             /* by buffer: its bytes, NULL: not emitted yet */
 } Entry;
 
 static KernelWork kernel_work(const Program *program, uint32_t kernel, const Target *target, int lanes) {
@@ -141,21 +140,6 @@ static unsigned buffer_field(BufferKind kind) {
   }
 }
 
-static LLVMValueRef constant_bytes(Entry *entry, BufferId id) {
-  if (entry->constant[id]) return entry->constant[id];
-  Session *s = entry->e.session;
-  const Buffer *buffer = &entry->program->buffer[id];
-  ASSERT(dim_is_constant(buffer->count) && buffer->data);
-  size_t size = (size_t)buffer->count.factor * sizeof(float);
-  LLVMValueRef bytes = LLVMConstStringInContext2(s->context, (const char *)buffer->data, size, true);
-  LLVMValueRef global = LLVMAddGlobal(s->module, LLVMTypeOf(bytes), "constant");
-  LLVMSetInitializer(global, bytes);
-  LLVMSetLinkage(global, LLVMPrivateLinkage);
-  LLVMSetGlobalConstant(global, true);
-  LLVMSetAlignment(global, CONSTANT_ALIGNMENT);
-  return entry->constant[id] = global;
-}
-
 static LLVMValueRef emit_bytes_behind(Emitter *e, LLVMValueRef pointer, int64_t bytes) {
   LLVMValueRef offset = emit_i64(e, bytes);
   return bytes ? LLVMBuildGEP2(e->builder, e->session->i8, pointer, &offset, 1, "") : pointer;
@@ -164,7 +148,6 @@ static LLVMValueRef emit_bytes_behind(Emitter *e, LLVMValueRef pointer, int64_t 
 static LLVMValueRef buffer_address(Entry *entry, BufferId id) {
   Emitter *e = &entry->e;
   const Buffer *buffer = &entry->program->buffer[id];
-  if (buffer->kind == BUFFER_CONSTANT) return constant_bytes(entry, id);
   if (buffer->kind == BUFFER_LOCAL) return emit_bytes_behind(e, entry->scratch, buffer->offset.factor);
   unsigned field = buffer_field(buffer->kind);
   LLVMValueRef base = entry->table[field];
@@ -349,8 +332,7 @@ void entry_emit(Session *session, const Program *program, const char *prefix, co
                  .program = program,
                  .prefix = prefix,
                  .kernel_name = kernel_name,
-                 .launch = emit_launch_helper(session, scratch_bytes),
-                 .constant = ARENA_ARRAY(session->arena, LLVMValueRef, program->buffer_count + 1)};
+                 .launch = emit_launch_helper(session, scratch_bytes)};
   emit_prepare(&entry);
   emit_run(&entry);
 }

@@ -1,7 +1,8 @@
 /* How a SPECTRAL kernel is made: lanes along an axis that is not transformed, so that a transform needs no shuffles.
  *
  * An item has `units` complex transforms of vectors side by side, some 16 lanes. Where one side is real, a unit is two
- * vectors of lanes: the real signals a and b as a + i b, so that they cost half. Its steps:
+ * vectors of lanes: the real signals a and b as a + i b, so that they cost half; the errors of both are relative to the larger one, and a NaN
+ * in one is in both. Its steps:
  *
  *   staging      lanes that the axis has no more of, guards, expressions and other layouts: rows copied to scratch
  *   combination  only from a spectrum to real signals: its Hermitian part, of a and b together, to scratch

@@ -59,8 +59,8 @@ static const char *binding_name(const Program *program, const Buffer *buffer) {
 static void print_buffer(const Program *program, BufferId id, Text *out) {
   static const char *const kind_name[] = {
       [BUFFER_INPUT] = "input", [BUFFER_OUTPUT] = "output",     [BUFFER_PARAMETER] = "parameter",
-      [BUFFER_STATE] = "state", [BUFFER_CONSTANT] = "constant", [BUFFER_PREPARED] = "prepared",
-      [BUFFER_ARENA] = "arena", [BUFFER_LOCAL] = "local"};
+      [BUFFER_STATE] = "state", [BUFFER_PREPARED] = "prepared", [BUFFER_ARENA] = "arena",
+      [BUFFER_LOCAL] = "local"};
   const Buffer *buffer = &program->buffer[id];
   const char *const *names = program->graph->symbol;
   text_print(out, "b%u: %s %s [", id, kind_name[buffer->kind], binding_name(program, buffer));

@@ -12,7 +12,6 @@ typedef enum BufferKind {
   BUFFER_OUTPUT,    /* index: in Program.output */
   BUFFER_PARAMETER, /* index: in Program.parameter */
   BUFFER_STATE,     /* index: in Program.state; read only, its new value is an output */
-  BUFFER_CONSTANT,  /* data: known when compiling */
   BUFFER_PREPARED,  /* offset in the prepared block, lives as long as the weights */
   BUFFER_ARENA,     /* offset in the arena, lives from its first to its last launch */
   BUFFER_LOCAL      /* offset in a worker's scratch: one image's values, within a group of launches */
@@ -24,7 +23,6 @@ typedef struct Buffer {
   BufferKind kind;
   uint32_t index;
   Dim count;            /* elements */
-  const float *data;    /* constant: count.factor elements */
   Dim offset;           /* prepared, arena, local: bytes within the region of its symbol; a multiple of 64 */
   uint32_t first, last; /* arena, local: launches between which it is alive */
   NodeId node;          /* the graph node it holds, for people */

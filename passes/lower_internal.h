@@ -5,13 +5,12 @@
 #include "lower.h"
 #include "position.h"
 
-/* Something that lives in a buffer: the value of a node, a partial sum, a table. */
+/* Something that lives in a buffer: the value of a node, or a partial sum. */
 typedef uint32_t ValueId; /* from 1 */
 
 typedef struct LoweredValue {
   NodeId node;       /* whose value it is, or which it is a part of */
   Dim count;         /* elements */
-  const float *data; /* a table known when compiling */
 } LoweredValue;
 
 /* One kernel and what it is bound to. */
@@ -58,11 +57,10 @@ typedef struct Lowered {
   LoweredValue *value;
   size_t value_capacity;
   ValueId *of_node; /* by node */
-  bool trial;       /* nothing of it is kept */
   Arena *arena;
 } Lowered;
 
-ValueId lowered_add_value(Lowered *lowered, NodeId node, Dim count, const float *data);
+ValueId lowered_add_value(Lowered *lowered, NodeId node, Dim count);
 
 typedef enum FailureKind {
   FAILURE_NONE,

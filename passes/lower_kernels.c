@@ -7,10 +7,10 @@
 #include <limits.h>
 #include <string.h>
 
-ValueId lowered_add_value(Lowered *lowered, NodeId node, Dim count, const float *data) {
+ValueId lowered_add_value(Lowered *lowered, NodeId node, Dim count) {
   lowered->value = arena_grow(lowered->arena, lowered->value, lowered->value_count + 1, &lowered->value_capacity,
                               sizeof(LoweredValue));
-  lowered->value[++lowered->value_count] = (LoweredValue){node, count, data};
+  lowered->value[++lowered->value_count] = (LoweredValue){node, count};
   return lowered->value_count;
 }
 
@@ -148,7 +148,6 @@ bool lower_cluster(const Clusters *clusters, uint32_t cluster, Lowered *lowered,
 static Lowered *lowered_create(const Clusters *clusters, Arena *arena, bool everything) {
   Lowered *lowered = ARENA_NEW(arena, Lowered);
   lowered->arena = arena;
-  lowered->trial = everything;
   lowered->value = arena_grow(arena, NULL, 0, &lowered->value_capacity, sizeof(LoweredValue)); /* slot 0 stays free */
   lowered->of_node = ARENA_ARRAY(arena, ValueId, clusters->graph->node_count + 1);
   for (NodeId id = 1; id <= clusters->graph->node_count; id++) {
@@ -157,7 +156,7 @@ static Lowered *lowered_create(const Clusters *clusters, Arena *arena, bool ever
     Dim count = dim_constant(0);
     bool counted = shape_count(graph_shape(clusters->graph, id), &count);
     if (!counted && clusters->stored[id]) guard_bug("lowering: %%%u has two symbols", id);
-    lowered->of_node[id] = lowered_add_value(lowered, id, count, NULL);
+    lowered->of_node[id] = lowered_add_value(lowered, id, count);
   }
   return lowered;
 }

@@ -191,7 +191,7 @@ static bool store_partial(Builder *builder, NodeId id, const Place *place, uint3
   count = tile;
   bool tiled = (over & role_axes(builder, AXIS_LANE)) != 0;
   if (tiled && !add_tile_axis(builder, id, partial, tile, &count)) return false;
-  partial->value = lowered_add_value(builder->lowered, id, count, NULL);
+  partial->value = lowered_add_value(builder->lowered, id, count);
   partial->result = id;
   partial->next = builder->partial;
   builder->partial = partial;

@@ -78,9 +78,8 @@ static void make_buffers(Build *build) {
   for (ValueId v = 1; v <= lowered->value_count; v++) {
     const LoweredValue *value = &lowered->value[v];
     build->buffer_of[v] = program->buffer_count;
-    BufferKind kind = value->data != NULL ? BUFFER_CONSTANT : BUFFER_ARENA;
     program->buffer[program->buffer_count++] =
-        (Buffer){.kind = kind, .count = value->count, .data = value->data, .node = value->node};
+        (Buffer){.kind = BUFFER_ARENA, .count = value->count, .node = value->node};
   }
 }
 
@@ -95,7 +94,7 @@ static bool depends_on_run(const Kernel *kernel) {
   return false;
 }
 
-/* Steps that read only parameters, constants and what such steps wrote, and write no output. A value with several
+/* Steps that read only parameters and what such steps wrote, and write no output. A value with several
  * writers is prepared if all of them are; to a fixed point, since steps stand in no order yet. */
 static void find_prepared(Build *build) {
   const Lowered *lowered = build->lowered;
@@ -117,7 +116,7 @@ static void find_prepared(Build *build) {
       bool fits = !depends_on_run(step->kernel);
       for (uint32_t a = 0; a < step->kernel->argument_count; a++) {
         BufferKind kind = program->buffer[build->buffer_of[step->argument[a]]].kind;
-        bool fixed = kind == BUFFER_PARAMETER || kind == BUFFER_CONSTANT || kind == BUFFER_PREPARED;
+        bool fixed = kind == BUFFER_PARAMETER || kind == BUFFER_PREPARED;
         fits &= a < step->kernel->read_count ? fixed : kind == BUFFER_PREPARED;
       }
       build->prepared[s] = fits;

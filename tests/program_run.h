@@ -16,7 +16,7 @@ enum { PROGRAM_SEED = 7, PROGRAM_STEP = 3 };
 typedef struct ProgramRun {
   const Program *program;
   const int64_t *symbols;
-  double **input, **parameter, **state, **output, **constant; /* constant: by buffer */
+  double **input, **parameter, **state, **output;
   double *arena, *prepared, *local;
 } ProgramRun;
 
@@ -51,8 +51,6 @@ static inline double *buffer_address(const ProgramRun *run, BufferId id) {
       return run->parameter[buffer->index];
     case BUFFER_STATE:
       return run->state[buffer->index];
-    case BUFFER_CONSTANT:
-      return run->constant[id];
     default:
       break;
   }
@@ -114,13 +112,6 @@ static inline double **program_run(const Program *program, const int64_t *symbol
     run.output[k] = ARENA_ARRAY(arena, double, count + 1);
     for (int64_t i = 0; i < count; i++) run.output[k][i] = NAN;
   }
-  run.constant = ARENA_ARRAY(arena, double *, program->buffer_count + 1);
-  for (BufferId b = 0; b < program->buffer_count; b++) {
-    const Buffer *buffer = &program->buffer[b];
-    if (buffer->kind != BUFFER_CONSTANT) continue;
-    run.constant[b] = ARENA_ARRAY(arena, double, buffer->count.factor + 1);
-    for (int64_t i = 0; i < buffer->count.factor; i++) run.constant[b][i] = buffer->data[i];
-  }
   run.arena = nan_block(&program->arena_bytes, symbols, arena);
   run.prepared = nan_block(&program->prepared_bytes, symbols, arena);
   run_launches(&run, arena);
@@ -140,13 +131,8 @@ static inline Value *reference_values(const Graph *graph, const int64_t *symbols
   return values;
 }
 
-/* Tables of transforms are rounded to f32, all else is f64 here. */
-static inline double program_tolerance(const Program *program) {
-  for (BufferId b = 0; b < program->buffer_count; b++) {
-    if (program->buffer[b].kind == BUFFER_CONSTANT) return 2e-6;
-  }
-  return 1e-9;
-}
+/* Both are f64. */
+static inline double program_tolerance(void) { return 1e-9; }
 
 /* Largest difference between the program's outputs and the evaluator's, relative to the largest value of the output or
  * 1. The program is of a graph with the same outputs as `graph`. */

@@ -29,12 +29,11 @@ static Kernel *affine_kernel(Arena *arena, bool batch) {
   return kernel;
 }
 
-enum { INPUT, PARAMETER, STATE, CONSTANT, PREPARED, FIXED, GROWING, OUTPUT, BUFFERS };
+enum { INPUT, PARAMETER, STATE, PREPARED, FIXED, GROWING, OUTPUT, BUFFERS };
 
-/* prepare: PREPARED = PARAMETER * CONSTANT + PARAMETER. run: FIXED = STATE * PREPARED + CONSTANT,
+/* prepare: PREPARED = PARAMETER * PARAMETER + PARAMETER. run: FIXED = STATE * PREPARED + STATE,
  * GROWING = INPUT * FIXED + PREPARED, OUTPUT = GROWING * FIXED + STATE. */
 static Program *whole_program(Arena *arena) {
-  static float constant[ROW];
   Program *program = ARENA_NEW(arena, Program);
   program->arena = arena;
   program->kernel_count = 2;
@@ -43,17 +42,15 @@ static Program *whole_program(Arena *arena) {
   program->kernel[1] = affine_kernel(arena, true);
   program->buffer_count = BUFFERS;
   program->buffer = ARENA_ARRAY(arena, Buffer, BUFFERS);
-  for (int k = 0; k < ROW; k++) constant[k] = 0.25f * (float)k;
   Dim row = dim_constant(ROW), rows = dim_symbol(ROW, 1);
   program->buffer[INPUT] = (Buffer){.kind = BUFFER_INPUT, .count = rows};
   program->buffer[PARAMETER] = (Buffer){.kind = BUFFER_PARAMETER, .index = 1, .count = row};
   program->buffer[STATE] = (Buffer){.kind = BUFFER_STATE, .count = row};
-  program->buffer[CONSTANT] = (Buffer){.kind = BUFFER_CONSTANT, .count = row, .data = constant};
   program->buffer[PREPARED] = (Buffer){.kind = BUFFER_PREPARED, .count = row, .offset = dim_constant(64)};
   program->buffer[FIXED] = (Buffer){.kind = BUFFER_ARENA, .count = row, .offset = dim_constant(128)};
   program->buffer[GROWING] = (Buffer){.kind = BUFFER_ARENA, .count = rows, .offset = dim_symbol(0, 1)};
   program->buffer[OUTPUT] = (Buffer){.kind = BUFFER_OUTPUT, .count = rows};
-  static BufferId prepare[] = {PARAMETER, CONSTANT, PARAMETER, PREPARED}, first[] = {STATE, PREPARED, CONSTANT, FIXED};
+  static BufferId prepare[] = {PARAMETER, PARAMETER, PARAMETER, PREPARED}, first[] = {STATE, PREPARED, STATE, FIXED};
   static BufferId second[] = {INPUT, FIXED, PREPARED, GROWING}, third[] = {GROWING, FIXED, STATE, OUTPUT};
   program->prepare_count = 1;
   program->prepare = ARENA_ARRAY(arena, Launch, 1);
@@ -133,8 +130,8 @@ static Memory *new_memory(void) {
 static void check_program(const Memory *memory, int64_t batch) {
   for (int64_t k = 0; k < batch * ROW; k++) {
     int64_t c = k % ROW;
-    double constant = 0.25 * (double)c, parameter = (double)memory->parameter[c], state = (double)memory->state[c];
-    double prepared = parameter * constant + parameter, fixed = state * prepared + constant;
+    double parameter = (double)memory->parameter[c], state = (double)memory->state[c];
+    double prepared = parameter * parameter + parameter, fixed = state * prepared + state;
     double expected = ((double)memory->input[k] * fixed + prepared) * fixed + state;
     ck_assert_double_eq_tol((double)memory->output[k], expected, 1e-5 * (1 + fabs(expected)));
   }
