@@ -112,3 +112,11 @@ simba_status execution_run(Execution *execution, int64_t batch, uint64_t seed, u
   if (execution->step->run(&execution->call) != 0) return error_set(error, SIMBA_BUG, "a compiled step failed");
   return SIMBA_OK;
 }
+
+void execution_clear(Execution *execution, int64_t batch) {
+  const Program *program = execution->step->program;
+  memset(execution->call.arena, 0, (size_t)execution_arena_bytes(execution->step, batch));
+  memset(execution->call.scratch, 0, (size_t)execution->call.executor->workers * execution->step->scratch_bytes);
+  for (uint32_t k = 0; k < program->output_count; k++)
+    memset(execution->output[k], 0, (size_t)binding_count(&program->output[k], batch) * sizeof(float));
+}

@@ -36,6 +36,9 @@ simba_status execution_reserve(Execution *execution, int64_t batch, simba_error 
 simba_status execution_prepare(Execution *execution, simba_error *error);
 simba_status execution_run(Execution *execution, int64_t batch, uint64_t seed, uint64_t step, simba_error *error);
 
+/* Zeros in the arena, in scratch and in the outputs of a batch that has run: what that has left there is gone. */
+void execution_clear(Execution *execution, int64_t batch);
+
 /* Position in one of the program's binding tables, or -1. */
 int32_t binding_find(const Binding *bindings, uint32_t count, const char *name);
 int32_t output_find(const Program *program, OutputKind kind, const char *name);

@@ -352,6 +352,7 @@ simba_status trainer_find_bad_tensor(simba_trainer *trainer, int64_t batch, cons
   uint64_t step = (uint64_t)simba_trainer_steps(trainer);
   status = execution_prepare(trainer->train, error);
   if (status != SIMBA_OK) return status;
+  execution_clear(trainer->train, batch); /* what later launches write must not look bad before */
   simba_executor *executor = thread_pool_executor(trainer->model->pool);
   executor->stepwise = 1;
   thread_pool_set_hook(trainer->model->pool, search_launch, &search);

@@ -333,6 +333,40 @@ START_TEST(mistakes_are_statuses_with_messages) {
 }
 END_TEST
 
+/* A concatenation is written part by part: what its later parts hold of the step before, which was bad all over, must
+ * not be taken for what a launch wrote. */
+START_TEST(the_first_bad_tensor_is_found) {
+  static const char text[] =
+      "model m(T = 4, M = 8) {\n"
+      "  input x: [B, T, M]\n"
+      "  param w: [M, N = 8] = normal(0.1)\n"
+      "  param v: [N, K = 8] = normal(0.1)\n"
+      "  param u: [K, J = 8] = normal(0.1)\n"
+      "  let a = dot(x, w, over = M)\n"
+      "  let b = log(dot(tanh(a), v, over = N) - 9)\n"
+      "  let b = dot(b, u, over = K)\n"
+      "  let c = concat(a, reshape(b, J = N), over = T)\n"
+      "  output y = c\n"
+      "  loss all = mean(dot(c, v, over = N) ^ 2)\n"
+      "}\n";
+  simba_options options = {.size = sizeof options, .training = true, .threads = 2};
+  simba_model *model = NULL;
+  simba_error error = {0};
+  simba_status status = simba_model_compile_text(text, strlen(text), "m.simba", &options, &model, &error);
+  ck_assert_msg(status == SIMBA_OK, "%s", error.message);
+  simba_trainer *trainer;
+  ck_assert_int_eq(simba_trainer_create(model, NULL, &trainer, &error), SIMBA_OK);
+  float x[3 * 4 * 8] = {0};
+  const float *inputs[] = {x};
+  for (int step = 0; step < 2; step++) {
+    ck_assert_int_eq(simba_trainer_step(trainer, 3, inputs, NULL, NULL, NULL), SIMBA_NOT_FINITE);
+    ck_assert_msg(strstr(simba_trainer_message(trainer), "m.simba:7:") != NULL, "%s", simba_trainer_message(trainer));
+  }
+  simba_trainer_destroy(trainer);
+  simba_model_destroy(model);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("driver_interface");
   TCase *cases = tcase_create("interface");
@@ -345,6 +379,7 @@ int main(void) {
   tcase_add_test(cases, refused_memory_loses_nothing);
   tcase_add_test(cases, inference_agrees_between_threads_and_batches);
   tcase_add_test(cases, compiled_code_comes_from_the_cache);
+  tcase_add_test(cases, the_first_bad_tensor_is_found);
   tcase_add_test(cases, mistakes_are_statuses_with_messages);
   suite_add_tcase(suite, cases);
   return suite_run(suite);
