@@ -12,6 +12,7 @@
 enum {
   SPINS = 2000, /* pauses before a waiting thread sleeps: some 20 us, longer than the gaps between launches */
   MAX_THREADS = 1024,
+  PORTIONS = 4,           /* that a share is taken in, so that whoever is done can take what another has not begun */
   THREADS_A_PROCESSOR = 2 /* more only wait for each other; they are asked for by tests, and by mistake */
 };
 
@@ -21,6 +22,12 @@ typedef struct Worker {
   pthread_t thread;
   int64_t preemptions; /* of its thread, at the end of its last share under a hook */
 } Worker;
+
+/* The items of a worker that nobody has begun: from `next`, which whoever takes some raises, perhaps beyond `end`. */
+typedef struct Share {
+  _Alignas(64) atomic_llong next;
+  int64_t end;
+} Share;
 
 /* `launch` is raised once for every job; workers wait for it to change. `pending` counts workers that are not done
  * with the job; the caller waits for 0. Both sides spin first. Who sleeps announces it before looking once more, and
@@ -42,8 +49,9 @@ struct ThreadPool {        /* NOLINT(clang-analyzer-optin.performance.Padding): 
   void *const *arguments;
   char *scratch;
   size_t scratch_bytes;
-  int64_t items;
-  Worker *worker; /* [threads]; 0 is the caller and has no thread */
+  int64_t portion; /* items that are taken at a time */
+  Share *share;    /* [workers] */
+  Worker *worker;  /* [threads]; 0 is the caller and has no thread */
   LaunchHook *hook;
   void *hook_context;
   pthread_mutex_t mutex; /* for sleeping only */
@@ -58,14 +66,23 @@ static inline void spin_pause(void) {
 #endif
 }
 
-static void run_share(ThreadPool *pool, int32_t index) {
-  int64_t workers = pool->executor.workers, items = pool->items;
-  int64_t share = items / workers, rest = items % workers;
-  int64_t begin = share * index + (index < rest ? index : rest);
-  int64_t end = begin + share + (index < rest);
-  if (begin < end) {
-    char *scratch = pool->scratch ? pool->scratch + (size_t)index * pool->scratch_bytes : NULL;
-    pool->kernel(pool->call, pool->arguments, scratch, begin, end);
+static void cut_shares(ThreadPool *pool, int64_t items) {
+  int64_t workers = pool->executor.workers, least = items / workers, rest = items % workers, begin = 0;
+  for (int64_t k = 0; k < workers; k++) {
+    atomic_store_explicit(&pool->share[k].next, begin, memory_order_relaxed);
+    begin = pool->share[k].end = begin + least + (k < rest);
+  }
+  pool->portion = least / PORTIONS > 1 ? least / PORTIONS : 1;
+}
+
+/* What is left of a share, by thread `index`. */
+static void run_share(ThreadPool *pool, Share *share, int32_t index) {
+  char *scratch = pool->scratch ? pool->scratch + (size_t)index * pool->scratch_bytes : NULL;
+  while (atomic_load_explicit(&share->next, memory_order_relaxed) < share->end) {
+    int64_t begin = atomic_fetch_add_explicit(&share->next, pool->portion, memory_order_relaxed);
+    if (begin >= share->end) return;
+    int64_t left = share->end - begin;
+    pool->kernel(pool->call, pool->arguments, scratch, begin, begin + (left < pool->portion ? left : pool->portion));
   }
 }
 
@@ -77,9 +94,11 @@ static int64_t thread_preemptions(void) {
   return 0;
 }
 
-/* The shares of a thread; of which thread does not matter. */
+/* The shares of a thread, then what others have left. */
 static void worker_run(ThreadPool *pool, int32_t index) {
-  for (int32_t share = index; share < pool->executor.workers; share += pool->threads) run_share(pool, share);
+  int32_t workers = pool->executor.workers;
+  for (int32_t k = index; k < workers; k += pool->threads) run_share(pool, &pool->share[k], index);
+  for (int32_t k = 1; k < workers; k++) run_share(pool, &pool->share[(index + k) % workers], index);
   if (pool->hook) pool->worker[index].preemptions = thread_preemptions();
 }
 
@@ -152,7 +171,7 @@ static void pool_run(simba_executor *self, simba_kernel *kernel, const simba_cal
     pool->arguments = arguments;
     pool->scratch = scratch;
     pool->scratch_bytes = scratch_bytes;
-    pool->items = items;
+    cut_shares(pool, items);
     launch_job(pool);
     worker_run(pool, 0);
     wait_for_workers(pool);
@@ -190,7 +209,10 @@ simba_status thread_pool_create(int32_t threads, ThreadPool **out_pool, simba_er
   pool->threads = few ? processors * THREADS_A_PROCESSOR : threads;
   pool->spins = threads > processors ? 0 : SPINS;
   pool->worker = memory_allocate_aligned((size_t)pool->threads, sizeof *pool->worker); /* zeroed */
-  if (!pool->worker) {
+  pool->share = memory_allocate_aligned((size_t)threads, sizeof *pool->share);
+  if (!pool->worker || !pool->share) {
+    free(pool->worker);
+    free(pool->share);
     free(pool);
     return error_set_memory(error, "a thread pool");
   }
@@ -217,6 +239,7 @@ void thread_pool_destroy(ThreadPool *pool) {
   pthread_cond_destroy(&pool->wake);
   pthread_mutex_destroy(&pool->mutex);
   free(pool->worker);
+  free(pool->share);
   free(pool);
 }
 

@@ -1,7 +1,9 @@
 /* A pool of threads that runs the items of a kernel: the simba_executor of abi.h.
  *
- * A pool of n is the calling thread (worker 0) and n - 1 threads of its own. Worker w gets the w-th of n contiguous
- * shares of the items, which differ by one item at most; results must not depend on that (abi.h). A launch forks and
+ * A pool of n is the calling thread (worker 0) and n - 1 threads of its own. Worker w takes the w-th of n contiguous
+ * shares of the items, in portions, and then portions of other shares that nobody has begun: the same items fall to the
+ * same thread launch after launch, unless some are slower or a thread is held up. Results must not depend on that
+ * (abi.h). A launch forks and
  * joins in about a microsecond: waiting threads spin for some microseconds, then sleep, so an idle pool costs nothing.
  * Where n is more than the processors they sleep at once, and there are at most two threads a processor, which run the
  * shares of several workers each.

@@ -1,8 +1,10 @@
 /* The thread pool: every item once, results independent of the number of threads, hooks, sleeping and waking. Run under
  * ThreadSanitizer as well. */
 #include <check.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -74,22 +76,49 @@ START_TEST(launches_see_each_others_writes) {
 }
 END_TEST
 
-static void mark_scratch(const simba_call *call, void *const *arguments, void *scratch, int64_t begin, int64_t end) {
+/* A worker's scratch: whether somebody uses it, how many items did. */
+typedef struct Desk {
+  _Alignas(64) atomic_int taken;
+  int items;
+} Desk;
+
+static void use_scratch(const simba_call *call, void *const *arguments, void *scratch, int64_t begin, int64_t end) {
   (void)call;
-  memset(scratch, (int)begin + 1, 64);
-  ((int64_t *)arguments[0])[begin] = end - begin;
+  Desk *desk = scratch;
+  int *done = arguments[0];
+  bool free_before = atomic_exchange(&desk->taken, 1) == 0;
+  nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+  for (int64_t i = begin; i < end; i++) done[i] += free_before;
+  desk->items += (int)(end - begin);
+  atomic_store(&desk->taken, 0);
 }
 
 START_TEST(workers_have_scratch_of_their_own) {
   ThreadPool *pool = create(4);
-  char scratch[4 * 64] = {0};
-  int64_t share[10] = {0};
-  launch(pool, mark_scratch, share, scratch, 64, 10);
-  static const int64_t BEGIN[] = {0, 3, 6, 8}, SHARE[] = {3, 3, 2, 2};
-  for (int w = 0; w < 4; w++) {
-    ck_assert_int_eq(share[BEGIN[w]], SHARE[w]);
-    for (int i = 0; i < 64; i++) ck_assert_int_eq(scratch[w * 64 + i], BEGIN[w] + 1);
-  }
+  Desk desk[4] = {0};
+  int done[ITEMS] = {0}, items = 0;
+  launch(pool, use_scratch, done, (char *)desk, sizeof *desk, ITEMS);
+  for (int i = 0; i < ITEMS; i++) ck_assert_int_eq(done[i], 1);
+  for (int w = 0; w < 4; w++) items += desk[w].items;
+  ck_assert_int_eq(items, ITEMS);
+  thread_pool_destroy(pool);
+}
+END_TEST
+
+/* The first item is not done before all others are, which its own share holds too. */
+static void wait_for_others(const simba_call *call, void *const *arguments, void *scratch, int64_t begin, int64_t end) {
+  (void)call, (void)scratch;
+  atomic_int *done = arguments[0];
+  for (int tries = 0; begin == 0 && tries < 20000 && atomic_load(done) < 7; tries++)
+    nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+  if (begin > 0 || atomic_load(done) == 7) atomic_fetch_add(done, (int)(end - begin));
+}
+
+START_TEST(what_a_slow_worker_has_left_is_taken) {
+  ThreadPool *pool = create(2);
+  atomic_int done = 0;
+  launch(pool, wait_for_others, &done, NULL, 0, 8);
+  ck_assert_int_eq(atomic_load(&done), 8);
   thread_pool_destroy(pool);
 }
 END_TEST
@@ -195,19 +224,29 @@ START_TEST(preemptions_are_counted) {
 }
 END_TEST
 
+typedef struct Masks {
+  atomic_int begun; /* no item ends before both have begun: they are on two threads */
+  bool caller[2], blocked[2];
+  pthread_t main;
+} Masks;
+
 static void read_mask(const simba_call *call, void *const *arguments, void *scratch, int64_t begin, int64_t end) {
   (void)call, (void)scratch, (void)end;
+  Masks *masks = arguments[0];
   sigset_t mask;
   pthread_sigmask(SIG_SETMASK, NULL, &mask);
-  ((int *)arguments[0])[begin] = sigismember(&mask, SIGINT);
+  masks->blocked[begin] = sigismember(&mask, SIGINT);
+  masks->caller[begin] = pthread_equal(pthread_self(), masks->main);
+  atomic_fetch_add(&masks->begun, 1);
+  while (atomic_load(&masks->begun) < 2) sched_yield();
 }
 
 START_TEST(signals_go_to_the_caller) {
   ThreadPool *pool = create(2);
-  int blocked[2] = {-1, -1};
-  launch(pool, read_mask, blocked, NULL, 0, 2);
-  ck_assert_int_eq(blocked[0], 0);
-  ck_assert_int_eq(blocked[1], 1);
+  Masks masks = {.main = pthread_self()};
+  launch(pool, read_mask, &masks, NULL, 0, 2);
+  ck_assert(masks.caller[0] != masks.caller[1]);
+  for (int k = 0; k < 2; k++) ck_assert(masks.blocked[k] != masks.caller[k]);
   thread_pool_destroy(pool);
 }
 END_TEST
@@ -233,6 +272,7 @@ int main(void) {
   tcase_add_test(cases, every_item_runs_once);
   tcase_add_test(cases, launches_see_each_others_writes);
   tcase_add_test(cases, workers_have_scratch_of_their_own);
+  tcase_add_test(cases, what_a_slow_worker_has_left_is_taken);
   tcase_add_test(cases, sleeping_workers_wake);
   tcase_add_test(cases, caller_sleeps_until_workers_are_done);
   tcase_add_test(cases, hook_runs_after_each_launch);
