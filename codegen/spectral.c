@@ -91,12 +91,15 @@ static LLVMValueRef staged_offset(const Spectral *s, LLVMValueRef row, LLVMValue
   return emit_add_i64(e, emit_multiply_i64(e, row, s->staged.row), emit_multiply_i64(e, unit, s->staged.unit));
 }
 
-static LLVMValueRef load_staged(const Spectral *s, LLVMValueRef row, LLVMValueRef unit, int part) {
-  return fft_load(&s->fft, s->staged.part[part], staged_offset(s, row, unit));
+static Complex load_staged(const Spectral *s, LLVMValueRef row, LLVMValueRef unit) {
+  LLVMValueRef offset = staged_offset(s, row, unit);
+  return (Complex){fft_load(&s->fft, s->staged.part[0], offset), fft_load(&s->fft, s->staged.part[1], offset)};
 }
 
-static void store_staged(const Spectral *s, LLVMValueRef row, LLVMValueRef unit, int part, LLVMValueRef value) {
-  fft_store(&s->fft, value, s->staged.part[part], staged_offset(s, row, unit));
+static void store_staged(const Spectral *s, LLVMValueRef row, LLVMValueRef unit, Complex value) {
+  LLVMValueRef offset = staged_offset(s, row, unit);
+  fft_store(&s->fft, value.re, s->staged.part[0], offset);
+  fft_store(&s->fft, value.im, s->staged.part[1], offset);
 }
 
 /* The other direction is this one with real and imaginary parts exchanged on both sides. */
@@ -127,49 +130,64 @@ static LLVMValueRef load_source(Spectral *s, int part, LLVMValueRef row, LLVMVal
   return s->fft.vector ? emit_splat(e, value) : value;
 }
 
+static LLVMValueRef none(const Spectral *s) { return s->fft.vector ? emit_f32_vector(s->e, 0) : emit_f32(s->e, 0); }
+
 /* A complex row, or a real one of each of two vectors. */
-static void stage_row(Spectral *s, LLVMValueRef row, LLVMValueRef unit, bool whole) {
+static Complex source_row(Spectral *s, LLVMValueRef row, LLVMValueRef unit, bool whole) {
   bool real = s->plan->real_in;
-  for (int part = 0; part < 2; part++) {
-    bool exists = !real || part < s->plan->vectors;
-    LLVMValueRef value =
-        exists ? load_source(s, real ? 0 : part, row, unit, real ? part : 0, whole) : emit_f32(s->e, 0);
-    store_staged(s, row, unit, part, value);
+  LLVMValueRef part[2];
+  for (int p = 0; p < 2; p++) {
+    bool exists = !real || p < s->plan->vectors;
+    part[p] = exists ? load_source(s, real ? 0 : p, row, unit, real ? p : 0, whole) : none(s);
   }
+  return (Complex){part[0], part[1]};
+}
+
+static void stage_row(Spectral *s, LLVMValueRef row, LLVMValueRef unit, bool whole) {
+  store_staged(s, row, unit, source_row(s, row, unit, whole));
+}
+
+/* A frequency and the one that is its mirror image; `own`: they are the same. */
+static LLVMValueRef mirror_of(const Spectral *s, LLVMValueRef row, LLVMValueRef *out_own) {
+  LLVMBuilderRef builder = s->e->builder;
+  LLVMValueRef samples = emit_i64(s->e, s->plan->samples);
+  LLVMValueRef mirror = LLVMBuildURem(builder, LLVMBuildSub(builder, samples, row, ""), samples, "mirror");
+  *out_own = LLVMBuildICmp(builder, LLVMIntEQ, row, mirror, "own");
+  return mirror;
 }
 
 /* Row `row` and its mirror image of the spectrum a + i b, where a and b are twice the Hermitian parts of the two vectors'
  * spectra A and B: (A[k] + conj A[-k]) + i (B[k] + conj B[-k]). */
-static void combine_rows(Spectral *s, LLVMValueRef row, LLVMValueRef unit, bool whole) {
-  Emitter *e = s->e;
-  const SpectralPlan *plan = s->plan;
-  bool half = e->kernel->transform.form == DFT_HALF_TO_REAL;
-  LLVMValueRef samples = emit_i64(e, plan->samples);
-  LLVMValueRef mirror = LLVMBuildURem(e->builder, LLVMBuildSub(e->builder, samples, row, ""), samples, "mirror");
-  LLVMValueRef own = LLVMBuildICmp(e->builder, LLVMIntEQ, row, mirror, "");
-  LLVMValueRef none = s->fft.vector ? emit_f32_vector(e, 0) : emit_f32(e, 0);
-  LLVMValueRef re[2], im[2];
+static void combined_rows(Spectral *s, LLVMValueRef row, LLVMValueRef unit, bool whole, Complex *out_low,
+                          Complex *out_high) {
+  LLVMBuilderRef builder = s->e->builder;
+  bool half = s->e->kernel->transform.form == DFT_HALF_TO_REAL;
+  LLVMValueRef own, mirror = mirror_of(s, row, &own), re[2], im[2];
   for (int v = 0; v < 2; v++) {
-    re[v] = im[v] = none;
-    if (v >= plan->vectors) continue;
+    re[v] = im[v] = none(s);
+    if (v >= s->plan->vectors) continue;
     LLVMValueRef low_re = load_source(s, 0, row, unit, v, whole), low_im = load_source(s, 1, row, unit, v, whole);
-    LLVMValueRef high_re = half ? low_re : load_source(s, 0, mirror, unit, v, whole);
-    LLVMValueRef high_im = half ? low_im : load_source(s, 1, mirror, unit, v, whole);
     if (half) { /* frequencies that are their own mirror image have no other to share with */
-      re[v] = LLVMBuildSelect(e->builder, own, LLVMBuildFAdd(e->builder, low_re, high_re, ""), low_re, "");
-      im[v] = LLVMBuildSelect(e->builder, own, none, low_im, "");
+      re[v] = LLVMBuildSelect(builder, own, LLVMBuildFAdd(builder, low_re, low_re, ""), low_re, "");
+      im[v] = LLVMBuildSelect(builder, own, none(s), low_im, "");
     } else {
-      re[v] = LLVMBuildFAdd(e->builder, low_re, high_re, "");
-      im[v] = LLVMBuildFSub(e->builder, low_im, high_im, "");
+      re[v] = LLVMBuildFAdd(builder, low_re, load_source(s, 0, mirror, unit, v, whole), "");
+      im[v] = LLVMBuildFSub(builder, low_im, load_source(s, 1, mirror, unit, v, whole), "");
     }
   }
-  store_staged(s, row, unit, 0, LLVMBuildFSub(e->builder, re[0], im[1], ""));
-  store_staged(s, row, unit, 1, LLVMBuildFAdd(e->builder, im[0], re[1], ""));
+  *out_low = (Complex){LLVMBuildFSub(builder, re[0], im[1], ""), LLVMBuildFAdd(builder, im[0], re[1], "")};
+  *out_high = (Complex){LLVMBuildFAdd(builder, re[0], im[1], ""), LLVMBuildFSub(builder, re[1], im[0], "")};
+}
+
+static void stage_combined(Spectral *s, LLVMValueRef row, LLVMValueRef unit, bool whole) {
+  Complex low, high;
+  LLVMValueRef own, mirror = mirror_of(s, row, &own);
+  combined_rows(s, row, unit, whole, &low, &high);
+  store_staged(s, row, unit, low);
   Branch branch;
-  branch_begin(e, &branch, LLVMBuildNot(e->builder, own, ""));
-  store_staged(s, mirror, unit, 0, LLVMBuildFAdd(e->builder, re[0], im[1], ""));
-  store_staged(s, mirror, unit, 1, LLVMBuildFSub(e->builder, re[1], im[0], ""));
-  branch_end(e, &branch);
+  branch_begin(s->e, &branch, LLVMBuildNot(s->e->builder, own, ""));
+  store_staged(s, mirror, unit, high);
+  branch_end(s->e, &branch);
 }
 
 /* --- to the results ------------------------------------------------------------------------------------------------- */
@@ -186,32 +204,64 @@ static void finish(Spectral *s, int part, LLVMValueRef row, LLVMValueRef unit, i
 }
 
 /* A complex row, or a real one of each of two vectors. */
-static void finish_row(Spectral *s, LLVMValueRef row, LLVMValueRef unit, bool whole) {
+static void finish_value(Spectral *s, LLVMValueRef row, LLVMValueRef unit, bool whole, Complex value) {
   bool real = s->plan->real_out;
-  for (int part = 0; part < 2; part++) {
-    if (real && part >= s->plan->vectors) continue;
-    finish(s, real ? 0 : part, row, unit, real ? part : 0, whole, load_staged(s, row, unit, part));
-  }
+  finish(s, 0, row, unit, 0, whole, value.re);
+  if (!real || s->plan->vectors == 2) finish(s, real ? 0 : 1, row, unit, real ? 1 : 0, whole, value.im);
+}
+
+static void finish_row(Spectral *s, LLVMValueRef row, LLVMValueRef unit, bool whole) {
+  finish_value(s, row, unit, whole, load_staged(s, row, unit));
 }
 
 /* The spectra A and B of two real signals from Z, that of a + i b: A = (Z[k] + conj Z[-k]) / 2, B = (Z[k] - conj Z[-k]) /
  * 2 i; the halves are in the transform's factor. */
-static void separate_rows(Spectral *s, LLVMValueRef row, LLVMValueRef unit, bool whole) {
-  Emitter *e = s->e;
-  const SpectralPlan *plan = s->plan;
-  LLVMValueRef samples = emit_i64(e, plan->samples);
-  LLVMValueRef mirror = LLVMBuildURem(e->builder, LLVMBuildSub(e->builder, samples, row, ""), samples, "mirror");
-  LLVMValueRef low_re = load_staged(s, row, unit, 0), low_im = load_staged(s, row, unit, 1);
-  LLVMValueRef high_re = load_staged(s, mirror, unit, 0), high_im = load_staged(s, mirror, unit, 1);
-  LLVMValueRef re[2] = {LLVMBuildFAdd(e->builder, low_re, high_re, ""), LLVMBuildFAdd(e->builder, low_im, high_im, "")};
-  LLVMValueRef im[2] = {LLVMBuildFSub(e->builder, low_im, high_im, ""), LLVMBuildFSub(e->builder, high_re, low_re, "")};
-  for (int v = 0; v < plan->vectors; v++) {
+static void finish_separated(Spectral *s, LLVMValueRef row, LLVMValueRef unit, bool whole, Complex low, Complex high) {
+  LLVMBuilderRef builder = s->e->builder;
+  LLVMValueRef own, mirror = mirror_of(s, row, &own);
+  LLVMValueRef re[2] = {LLVMBuildFAdd(builder, low.re, high.re, ""), LLVMBuildFAdd(builder, low.im, high.im, "")};
+  LLVMValueRef im[2] = {LLVMBuildFSub(builder, low.im, high.im, ""), LLVMBuildFSub(builder, high.re, low.re, "")};
+  for (int v = 0; v < s->plan->vectors; v++) {
     finish(s, 0, row, unit, v, whole, re[v]);
     finish(s, 1, row, unit, v, whole, im[v]);
-    if (e->kernel->transform.form == DFT_REAL_TO_HALF) continue;
+    if (s->e->kernel->transform.form == DFT_REAL_TO_HALF) continue;
     finish(s, 0, mirror, unit, v, whole, re[v]);
-    finish(s, 1, mirror, unit, v, whole, LLVMBuildFNeg(e->builder, im[v], ""));
+    finish(s, 1, mirror, unit, v, whole, LLVMBuildFNeg(builder, im[v], ""));
   }
+}
+
+static void separate_rows(Spectral *s, LLVMValueRef row, LLVMValueRef unit, bool whole) {
+  LLVMValueRef own, mirror = mirror_of(s, row, &own);
+  finish_separated(s, row, unit, whole, load_staged(s, row, unit), load_staged(s, mirror, unit));
+}
+
+/* --- short transforms ------------------------------------------------------------------------------------------------ */
+
+static void exchange_parts(const Spectral *s, Complex *x) {
+  for (int64_t k = 0; s->e->kernel->transform.inverse && k < s->plan->samples; k++) x[k] = (Complex){x[k].im, x[k].re};
+}
+
+/* One codelet with all steps in registers. */
+static void emit_short(Spectral *s, LLVMValueRef zero, LLVMValueRef unit, bool whole) {
+  (void)zero;
+  const SpectralPlan *plan = s->plan;
+  Emitter *e = s->e;
+  int64_t samples = plan->samples;
+  Complex x[CODELET_LARGEST];
+  for (int64_t k = 0; plan->real_out && k <= samples / 2; k++)
+    combined_rows(s, emit_i64(e, k), unit, whole, &x[k], &x[(samples - k) % samples]);
+  for (int64_t k = 0; !plan->real_out && k < samples; k++) x[k] = source_row(s, emit_i64(e, k), unit, whole);
+  exchange_parts(s, x);
+  codelet_emit(e, (int)samples, x);
+  LLVMValueRef factor = s->fft.vector ? emit_f32_vector(e, plan->factor) : emit_f32(e, plan->factor);
+  for (int64_t k = 0; plan->factor != 1 && k < samples; k++) {
+    x[k].re = LLVMBuildFMul(e->builder, x[k].re, factor, "");
+    x[k].im = LLVMBuildFMul(e->builder, x[k].im, factor, "");
+  }
+  exchange_parts(s, x);
+  for (int64_t k = 0; plan->real_in && k <= samples / 2; k++)
+    finish_separated(s, emit_i64(e, k), unit, whole, x[k], x[(samples - k) % samples]);
+  for (int64_t k = 0; !plan->real_in && k < samples; k++) finish_value(s, emit_i64(e, k), unit, whole, x[k]);
 }
 
 /* --- items ---------------------------------------------------------------------------------------------------------- */
@@ -261,10 +311,14 @@ static void begin_item(Spectral *s, const LLVMValueRef *tile) {
 
 static void emit_transforms(Spectral *s) {
   const SpectralPlan *plan = s->plan;
+  if (plan->in_registers) {
+    emit_pass(s, 1, emit_short, false);
+    return;
+  }
   const Kernel *kernel = s->e->kernel;
   const Access *source = &kernel->expr[kernel->transform.source].access, *result = &kernel->store[0].access;
   if (plan->real_out)
-    emit_pass(s, kernel->transform.extent / 2 + 1, combine_rows, false);
+    emit_pass(s, kernel->transform.extent / 2 + 1, stage_combined, false);
   else
     emit_pass(s, plan->rows_in, stage_row, plan->direct_in);
   Rows from = choose_rows(s, plan->direct_in, source, AXIS_REDUCED, plan->rows_in, plan->real_in);

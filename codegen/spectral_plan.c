@@ -1,10 +1,14 @@
 #include "spectral_plan.h"
 
+#include "codelet.h"
+
+#include "ir/cost.h"
+
 #include "ir/kernel_lanes.h"
 
 /* Lanes of an item: at least a cache line of 16, the two halves of which must not be read or written at different times,
  * and more of a short transform, so that an item is worth its beginning. Rows of a long one leave no room for that. */
-enum { ITEM_LANES = 16, ITEM_VALUES = 512, WORK_BUDGET = 1024 * 1024 };
+enum { ITEM_LANES = 16, ITEM_VALUES = 512, WORK_BUDGET = 1024 * 1024, MOST_OPERATIONS = 4 };
 
 static bool dim_is(Dim dim, int64_t value) { return dim_is_constant(dim) && dim.factor == value; }
 
@@ -57,6 +61,18 @@ static bool is_direct(const SpectralPlan *plan, const Access *access, AxisRole r
   return plan->vector_axis == NO_SPECTRAL_AXIS || dim_is(access->stride[plan->vector_axis], 1);
 }
 
+/* A short epilogue can be repeated for every row. */
+static bool fits_registers(const SpectralPlan *plan) {
+  const Kernel *kernel = plan->kernel;
+  uint32_t operations = kernel->store_count - 1;
+  for (uint32_t k = 0; k < kernel->expr_count; k++) {
+    operations += kernel->expr[k].kind == EXPR_OP;
+    if (kernel->expr[k].kind == EXPR_RANDOM) return false;
+    if (kernel->expr[k].kind == EXPR_OP && op_is_transcendental(kernel->expr[k].op)) return false;
+  }
+  return plan->fft.level_count == 1 && plan->samples <= CODELET_LARGEST && operations <= MOST_OPERATIONS;
+}
+
 static void choose_steps(SpectralPlan *plan) {
   const Kernel *kernel = plan->kernel;
   const Expr *source = &kernel->expr[kernel->transform.source];
@@ -68,8 +84,9 @@ static void choose_steps(SpectralPlan *plan) {
                     is_direct(plan, &source->access, AXIS_REDUCED, plan->rows_in);
   plan->direct_out =
       plain && !separates && !chirp && !alone && is_direct(plan, &store->access, AXIS_PARALLEL, plan->rows_out);
+  plan->in_registers = fits_registers(plan);
   bool staged = !plan->direct_in || !plan->direct_out || plan->whole != WHOLE_ALWAYS;
-  plan->staged_rows = staged ? plan->fft.length : 0;
+  plan->staged_rows = staged && !plan->in_registers ? plan->fft.length : 0;
 }
 
 static size_t lines(int64_t values) { return (size_t)((values * (int64_t)sizeof(float) + 63) / 64 * 64); }

@@ -8,7 +8,9 @@
  *   combination  only from a spectrum to real signals: its Hermitian part, of a and b together, to scratch
  *   levels       fft.h, from the argument itself or from scratch
  *   separation   only from real signals to a spectrum: the spectra of a and b
- *   epilogue     from scratch, unless the last level writes the results themselves */
+ *   epilogue     from scratch, unless the last level writes the results themselves
+ *
+ * Of a length that has a codelet all these are made in registers, unless the epilogue is long. */
 #ifndef SIMBAC_CODEGEN_SPECTRAL_PLAN_H
 #define SIMBAC_CODEGEN_SPECTRAL_PLAN_H
 
@@ -33,6 +35,7 @@ typedef struct SpectralPlan {
   uint32_t item_count; /* the other axes, outermost first */
   int item_axis[KERNEL_MAX_AXES];
   bool direct_in, direct_out;         /* whole items read or write the arguments as they are */
+  bool in_registers;                  /* one codelet, with everything before and after it */
   double factor;                      /* of the complex transform's results */
   int64_t staged_rows;                /* of a unit in scratch; 0: none */
   size_t staged_offset, terms_offset; /* in scratch; the rows between levels are at 0 */
