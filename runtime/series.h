@@ -11,9 +11,10 @@
 #ifndef SIMBA_SERIES_H
 #define SIMBA_SERIES_H
 
+#include "split.h"
 #include "status.h"
 
-typedef enum SeriesSplit { SPLIT_TRAIN, SPLIT_VALIDATION, SPLIT_TEST, SPLIT_COUNT } SeriesSplit;
+typedef DataSplit SeriesSplit;
 
 typedef struct Series {
   char *path;

@@ -1,0 +1,7 @@
+/* The three parts of a data set: what is learnt from, what choices are made by, what is reported. */
+#ifndef SIMBA_SPLIT_H
+#define SIMBA_SPLIT_H
+
+typedef enum DataSplit { SPLIT_TRAIN, SPLIT_VALIDATION, SPLIT_TEST, SPLIT_COUNT } DataSplit;
+
+#endif
