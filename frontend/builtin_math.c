@@ -54,12 +54,20 @@ Value builtin_detach(Elaborator *elaborator, const BuiltinCall *call) {
   return value_tensor(elaborator, call->span, &result);
 }
 
+/* n - 1, or 1 where n is 1. */
+static NamedTensor degrees_of_freedom(Elaborator *elaborator, Span span, const NamedTensor *n) {
+  NamedTensor one = tensor_scalar(elaborator, span, 1);
+  NamedTensor fewer = tensor_binary(elaborator, span, OP_SUBTRACT, n, span, &one, span);
+  return tensor_binary(elaborator, span, OP_MAXIMUM, &fewer, span, &one, span);
+}
+
 static NamedTensor mean_over(Elaborator *elaborator, Span span, const NamedTensor *x, const int64_t *axes,
-                             uint32_t count) {
+                             uint32_t count, bool unbiased) {
   NamedTensor sum = tensor_reduce(elaborator, span, OP_REDUCE_SUM, x, axes, count);
-  NamedTensor extent = tensor_extent(elaborator, span, x, axes, count);
-  if (sum.node == NODE_NONE || extent.node == NODE_NONE) return (NamedTensor){0};
-  return tensor_binary(elaborator, span, OP_DIVIDE, &sum, span, &extent, span);
+  NamedTensor divisor = tensor_extent(elaborator, span, x, axes, count);
+  if (sum.node == NODE_NONE || divisor.node == NODE_NONE) return (NamedTensor){0};
+  if (unbiased) divisor = degrees_of_freedom(elaborator, span, &divisor);
+  return tensor_binary(elaborator, span, OP_DIVIDE, &sum, span, &divisor, span);
 }
 
 Value builtin_sum(Elaborator *elaborator, const BuiltinCall *call) {
@@ -76,7 +84,7 @@ Value builtin_mean(Elaborator *elaborator, const BuiltinCall *call) {
   int64_t axes[SHAPE_MAX_RANK];
   uint32_t count;
   if (!builtin_axes(elaborator, x, &call->argument[1], axes, &count)) return value_poison(call->span);
-  NamedTensor result = mean_over(elaborator, call->span, x, axes, count);
+  NamedTensor result = mean_over(elaborator, call->span, x, axes, count, false);
   return value_tensor(elaborator, call->span, &result);
 }
 
@@ -85,12 +93,12 @@ Value builtin_variance(Elaborator *elaborator, const BuiltinCall *call) {
   int64_t axes[SHAPE_MAX_RANK];
   uint32_t count;
   if (!builtin_axes(elaborator, x, &call->argument[1], axes, &count)) return value_poison(call->span);
-  NamedTensor mean = mean_over(elaborator, call->span, x, axes, count);
+  NamedTensor mean = mean_over(elaborator, call->span, x, axes, count, false);
   if (mean.node == NODE_NONE) return value_poison(call->span);
   NamedTensor centred = tensor_binary(elaborator, call->span, OP_SUBTRACT, x, call->span, &mean, call->span);
   if (centred.node == NODE_NONE) return value_poison(call->span);
   NamedTensor square = tensor_binary(elaborator, call->span, OP_MULTIPLY, &centred, call->span, &centred, call->span);
-  NamedTensor result = mean_over(elaborator, call->span, &square, axes, count);
+  NamedTensor result = mean_over(elaborator, call->span, &square, axes, count, call->argument[2].truth);
   return value_tensor(elaborator, call->span, &result);
 }
 

@@ -41,6 +41,20 @@ parity einfft einfft_n16_c48_large N=16 C=48
 parity einfft einfft_n2_c16_large N=2 C=16
 parity mlp mlp dim=24 hidden=96 L=10
 parity conv_mlp pvt2ffn H=5 W=7 dim=16 hidden=64
+parity pvt2ffn pvt2ffn H=5 W=7 dim=16 hidden=64
+parity block block_einfft H=4 W=5 dim=32
+parity block block_mlp H=4 W=5 dim=32 mixer=mlp
+parity class_block class_block_einfft L=10 dim=32
+parity class_block class_block_mlp L=10 dim=32 mixer=mlp
+parity stem stem_eval H=30 W=28 hidden=8 width=16
+parity stem stem_train H=30 W=28 hidden=8 width=16 --mode=train
+parity downsample downsample H=9 W=6 channels=16 width=24
+parity vision vision_einfft height=64 width=64
+parity vision vision_einfft_token_label height=64 width=64 token_label=true
+parity vision vision_mlp height=64 width=64 mixer=mlp
+parity vision vision_mlp_token_label height=64 width=64 mixer=mlp token_label=true
+parity vision vision_train_mixtoken height=64 width=64 token_label=true width1=8 width2=8 width3=16 width4=16 \
+  top=0 bottom=1 left=1 right=2 --mode=train
 parity ../mixers/tokens mixer_block_mlp kind=block_mlp T=11 C=12 blocks=3 ratio=2
 parity ../mixers/tokens mixer_monarch kind=monarch T=11 C=12 blocks=3 ratio=2
 parity ../mixers/tokens mixer_depthwise kind=depthwise T=11 C=12 width=4

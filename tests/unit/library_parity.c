@@ -12,12 +12,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SETTING_LIMIT = 10, OUTPUT_LIMIT = 8 };
+enum { SETTING_LIMIT = 20, OUTPUT_LIMIT = 8 };
 static const double TOLERANCE = 2e-7; /* of the largest number of the tensor */
 
 typedef struct Case {
   const char *model, *file;
   const char *setting[SETTING_LIMIT]; /* NAME, VALUE, ... */
+  bool training;
 } Case;
 
 static const Case cases[] = {
@@ -39,6 +40,23 @@ static const Case cases[] = {
     {"einfft", "einfft_n2_c16_large", {"N", "2", "C", "16"}},
     {"mlp", "mlp", {"dim", "24", "hidden", "96", "L", "10"}},
     {"conv_mlp", "pvt2ffn", {"H", "5", "W", "7", "dim", "16", "hidden", "64"}},
+    {"pvt2ffn", "pvt2ffn", {"H", "5", "W", "7", "dim", "16", "hidden", "64"}},
+    {"block", "block_einfft", {"H", "4", "W", "5", "dim", "32"}},
+    {"block", "block_mlp", {"H", "4", "W", "5", "dim", "32", "mixer", "mlp"}},
+    {"class_block", "class_block_einfft", {"L", "10", "dim", "32"}},
+    {"class_block", "class_block_mlp", {"L", "10", "dim", "32", "mixer", "mlp"}},
+    {"stem", "stem_eval", {"H", "30", "W", "28", "hidden", "8", "width", "16"}},
+    {"stem", "stem_train", {"H", "30", "W", "28", "hidden", "8", "width", "16"}, .training = true},
+    {"downsample", "downsample", {"H", "9", "W", "6", "channels", "16", "width", "24"}},
+    {"vision", "vision_einfft", {"mixer", "einfft"}},
+    {"vision", "vision_einfft_token_label", {"mixer", "einfft", "token_label", "true"}},
+    {"vision", "vision_mlp", {"mixer", "mlp"}},
+    {"vision", "vision_mlp_token_label", {"mixer", "mlp", "token_label", "true"}},
+    {"vision",
+     "vision_train_mixtoken",
+     {"token_label", "true", "width1", "8", "width2", "8", "width3", "16", "width4", "16", "top", "0", "bottom", "1",
+      "left", "1", "right", "2"},
+     .training = true},
     {"../mixers/tokens", "mixer_block_mlp", {"kind", "block_mlp", "T", "11", "C", "12", "blocks", "3", "ratio", "2"}},
     {"../mixers/tokens", "mixer_monarch", {"kind", "monarch", "T", "11", "C", "12", "blocks", "3", "ratio", "2"}},
     {"../mixers/tokens", "mixer_depthwise", {"kind", "depthwise", "T", "11", "C", "12", "width", "4"}},
@@ -78,7 +96,7 @@ typedef struct Run {
 static Model *build(Arena *arena, const Case *which) {
   Diagnostics *diagnostics = diagnostics_create(arena);
   FrontendSetting setting[SETTING_LIMIT];
-  FrontendOptions options = {.setting = setting};
+  FrontendOptions options = {.setting = setting, .training = which->training};
   for (int i = 0; i < SETTING_LIMIT && which->setting[i]; i += 2)
     setting[options.setting_count++] = (FrontendSetting){which->setting[i], which->setting[i + 1]};
   const char *path = arena_format(arena, "%s/../examples/parity/%s.simba", TESTS_FOLDER, which->model);
@@ -109,6 +127,7 @@ static double *read_leaf(const Run *run, const char *name, const Shape *shape, i
 static const char *leaf_file_name(Arena *arena, const Node *node) {
   const char *name = node_text(node, LEAF_NAME);
   if (node->op == OP_PARAMETER) return arena_format(arena, "param.%s", name);
+  if (node->op == OP_STATE) return arena_format(arena, "buf.%s", name);
   return strncmp(name, "lw.", 3) == 0 ? name : arena_format(arena, "in.%s", name);
 }
 
@@ -137,7 +156,7 @@ static void evaluate(Run *run, const Model *model) {
   int64_t symbols[SYMBOL_MAX] = {0};
   for (NodeId id = 1; id <= graph->node_count; id++) {
     const Node *node = graph_node(graph, id);
-    if (node->op != OP_INPUT && node->op != OP_PARAMETER) continue;
+    if (node->op != OP_INPUT && node->op != OP_PARAMETER && node->op != OP_STATE) continue;
     bool target = false;
     for (uint32_t i = 0; i < model->target_count; i++)
       target = target || !strcmp(model->target[i].name, node_text(node, LEAF_NAME));
@@ -172,7 +191,7 @@ static void compare(const Run *run, const Tensor *tensor, OutputKind kind, OpCod
   ck_assert_msg(difference <= TOLERANCE * largest, "%s differs by %g of %g", tensor->name, difference, largest);
 }
 
-/* Everything that the file gives: out.*, gin.*, gparam.*, loss. Gives back how many tensors that were. */
+/* Everything that the file gives: out.*, gin.*, gparam.*, buf_after.*, loss. Gives back how many tensors that were. */
 static uint32_t compare_all(const Run *run) {
   uint32_t compared = 0;
   for (size_t i = 0; i < run->file->count; i++) {
@@ -181,6 +200,8 @@ static uint32_t compare_all(const Run *run) {
       compare(run, tensor, OUTPUT_VALUE, OP_INPUT, tensor->name + 4);
     else if (!strncmp(tensor->name, "gin.", 4))
       compare(run, tensor, OUTPUT_GRADIENT, OP_INPUT, tensor->name + 4);
+    else if (!strncmp(tensor->name, "buf_after.", 10))
+      compare(run, tensor, OUTPUT_STATE, OP_STATE, tensor->name + 10);
     else if (!strncmp(tensor->name, "gparam.", 7))
       compare(run, tensor, OUTPUT_GRADIENT, OP_PARAMETER, tensor->name + 7);
     else if (!strcmp(tensor->name, "loss"))
@@ -216,6 +237,13 @@ static const Case other_sizes[] = {
     {"einfft", NULL, {"N", "11", "C", "15", "blocks", "3"}},
     {"mlp", NULL, {"dim", "6", "hidden", "9", "L", "2"}},
     {"conv_mlp", NULL, {"H", "2", "W", "3", "dim", "4", "hidden", "6"}},
+    {"stem", NULL, {"H", "17", "W", "40", "channels", "1", "hidden", "3", "width", "5"}},
+    {"downsample", NULL, {"H", "1", "W", "8", "channels", "2", "width", "3"}},
+    {"block", NULL, {"H", "3", "W", "5", "dim", "8", "mixer", "gfnet"}},
+    {"block", NULL, {"H", "1", "W", "1", "dim", "8", "mixer", "afno"}},
+    {"class_block", NULL, {"L", "1", "dim", "8", "mixer", "monarch"}},
+    {"vision", NULL, {"height", "33", "width", "70", "token_label", "true", "depth3", "3", "drop_path", "0.2"}, true},
+    {"vision", NULL, {"height", "28", "width", "28", "channels", "1", "mixer", "depthwise", "depth1", "0"}},
     {"forecaster", NULL, {"lookback", "40", "horizon", "5", "channels", "2", "d_model", "12", "embed", "patch"}},
 };
 enum { OTHER_COUNT = sizeof other_sizes / sizeof *other_sizes };
