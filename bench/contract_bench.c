@@ -11,10 +11,10 @@ typedef struct Size {
 } Size;
 
 static const Size SIZES[] = {
-    {1, 512, 512, 512},  {1, 1024, 1024, 1024}, {1, 2048, 2048, 2048}, {8, 196, 1280, 320},
-    {1, 196, 1280, 320}, {32, 96, 1280, 320},   {8, 196, 148, 640},    {1, 196, 148, 640},
-    {8, 196, 640, 20},   {1, 196, 640, 20},     {8, 196, 320, 640},    {1, 196, 320, 640},
-    {32, 96, 512, 128},  {32, 96, 256, 64},     {1, 3136, 64, 128},    {8, 196, 160, 160},
+    {1, 512, 512, 512},  {1, 1024, 1024, 1024}, {1, 2048, 2048, 2048}, {8, 196, 1280, 320}, {1, 196, 1280, 320},
+    {32, 96, 1280, 320}, {8, 196, 148, 640},    {1, 196, 148, 640},    {8, 196, 640, 20},   {1, 196, 640, 20},
+    {8, 196, 320, 640},  {1, 196, 320, 640},    {32, 96, 512, 128},    {32, 96, 256, 64},   {1, 3136, 64, 128},
+    {8, 196, 160, 160},  {8, 3136, 256, 64},    {8, 3136, 132, 128},   {8, 784, 512, 128},
 };
 
 typedef struct Bench {
@@ -106,6 +106,8 @@ static const Convolution CONVOLUTIONS[] = {
     {1, 56, 56, 64, 64, 3, 1, 1},     {1, 56, 56, 64, 128, 3, 2, 1},    {1, 224, 224, 3, 32, 7, 2, 1},
     {1, 28, 28, 128, 128, 3, 1, 4},   {1, 28, 28, 128, 128, 3, 1, 128}, {1, 56, 56, 64, 64, 3, 1, 64},
     {32, 1, 96, 128, 128, 4, 1, 128}, {8, 1, 196, 640, 640, 4, 1, 640}, {32, 1, 96, 64, 64, 3, 1, 1},
+    {8, 112, 112, 32, 32, 3, 1, 1},   {8, 112, 112, 32, 64, 3, 2, 1},   {8, 28, 28, 128, 320, 3, 2, 1},
+    {8, 14, 14, 320, 448, 3, 2, 1},   {1, 14, 14, 320, 448, 3, 2, 1},   {8, 224, 224, 3, 32, 7, 2, 1},
 };
 
 /* [.., extent, ..] -> [.., windows, size, ..] */
@@ -143,8 +145,16 @@ static NodeId grouped(Graph *graph, const Convolution *c, NodeId windows) {
   return graph_contract(graph, split, weight, image ? "bhpwqgi,goipq->bhwgo" : "btpgi,goip->btgo");
 }
 
-static void bench_convolution(Bench *bench, const Convolution *c) {
-  if (!is_wanted(bench, "conv", c->in)) return;
+/* The gradient of a filter, whose terms are the places of the windows; of images and one group. */
+static NodeId filter_gradient(Graph *graph, const Convolution *c, NodeId windows) {
+  const Shape *w = graph_shape(graph, windows);
+  Shape shape = {4, {w->dim[0], w->dim[1], w->dim[3], dim_constant(c->out)}};
+  return graph_contract(graph, windows, graph_leaf(graph, OP_INPUT, "dy", &shape), "bhpwqi,bhwo->oipq");
+}
+
+static void bench_convolution(Bench *bench, const Convolution *c, const char *kind) {
+  bool gradient = strcmp(kind, "filter") == 0;
+  if (!is_wanted(bench, kind, c->in) || (gradient && (c->height == 1 || c->groups > 1))) return;
   Arena *arena = arena_create();
   Graph *graph = graph_create(arena, "convolution");
   graph_symbol(graph, "B");
@@ -155,19 +165,25 @@ static void bench_convolution(Bench *bench, const Convolution *c) {
   NodeId x = graph_leaf(graph, OP_INPUT, "x", image ? &images : &sequences);
   NodeId windows = windows_along(graph, x, 1, c);
   if (image) windows = windows_along(graph, windows, 3, c);
-  NodeId y = c->groups == c->in ? depthwise(graph, c, windows) : grouped(graph, c, windows);
+  NodeId y = gradient             ? filter_gradient(graph, c, windows)
+             : c->groups == c->in ? depthwise(graph, c, windows)
+                                  : grouped(graph, c, windows);
   graph_add_output(graph, OUTPUT_VALUE, "y", y, NODE_NONE);
   int64_t area = image ? c->size * c->size : c->size, across = (c->width + c->stride - 1) / c->stride;
   int64_t down = image ? (c->height + c->stride - 1) / c->stride : 1;
-  printf("conv %3lld x %3lld, %3lld to %3lld by %lld / %lld, %3lld groups ", (long long)c->height, (long long)c->width,
-         (long long)c->in, (long long)c->out, (long long)c->size, (long long)c->stride, (long long)c->groups);
+  printf("%-6s %3lld x %3lld, %3lld to %3lld by %lld / %lld, %3lld groups ", kind, (long long)c->height,
+         (long long)c->width, (long long)c->in, (long long)c->out, (long long)c->size, (long long)c->stride,
+         (long long)c->groups);
   bench_graph(bench, graph, c->batch,
               2.0 * (double)(c->batch * down * across) * (double)(c->out * area * c->in / c->groups));
   arena_destroy(arena);
 }
 
 static void bench_convolutions(Bench *bench) {
-  for (size_t k = 0; k < sizeof CONVOLUTIONS / sizeof *CONVOLUTIONS; k++) bench_convolution(bench, &CONVOLUTIONS[k]);
+  static const char *const kinds[] = {"conv", "filter"};
+  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
+    for (size_t c = 0; c < sizeof CONVOLUTIONS / sizeof *CONVOLUTIONS; c++)
+      bench_convolution(bench, &CONVOLUTIONS[c], kinds[k]);
 }
 
 int main(int argument_count, char **arguments) {

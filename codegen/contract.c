@@ -30,7 +30,8 @@ typedef struct Block {
   Place column[MAX_VECTORS]; /* item and column indices, mask */
   int vectors;
   LLVMValueRef row_begin, row_end;
-  LLVMValueRef depth_begin, depth_end; /* of the one reduced axis, where the depth is blocked */
+  LLVMValueRef depth_begin, depth_end; /* of reduced axis depth_axis, where the depth is blocked */
+  LLVMValueRef outer[KERNEL_MAX_AXES]; /* there: indices of the reduced axes around it, by number */
   LLVMValueRef panel, left, sums;      /* scratch; sums: of the panel in progress */
   void (*work)(struct Block *b);       /* what is done with a panel whose columns have been entered */
 } Block;
@@ -159,28 +160,48 @@ static Term first_term(const Block *b) {
   return term;
 }
 
-/* Opens the loop over reduced axis number k and moves `term` to its index. */
+/* Moves `term` to an index of reduced axis number k. */
+static void term_move(const Block *b, Term *term, uint32_t k, LLVMValueRef index) {
+  Emitter *e = b->e;
+  const ContractPlan *plan = b->plan;
+  int axis = plan->reduced_axis[k];
+  term->index[axis] = index;
+  term->left = emit_add_i64(e, term->left, emit_multiply_i64(e, index, emit_dim(e, plan->left->stride[axis])));
+  term->right = emit_add_i64(e, term->right, emit_multiply_i64(e, index, emit_dim(e, plan->right->stride[axis])));
+}
+
+/* Where the sums of a block of terms begin, and the number of the first axis that it has loops for. */
+static Term block_term(const Block *b, uint32_t *out_axis) {
+  Term term = first_term(b);
+  *out_axis = b->depth_begin ? b->plan->depth_axis : 0;
+  for (uint32_t k = 0; k < *out_axis; k++) term_move(b, &term, k, b->outer[k]);
+  return term;
+}
+
+static bool is_blocked(const Block *b, uint32_t k) { return b->depth_begin && k == b->plan->depth_axis; }
+
+/* Opens the loop over reduced axis number k. */
 static void term_loop_begin(const Block *b, Loop *loop, uint32_t k) {
   Emitter *e = b->e;
   const LoopAxis *axis = &b->plan->kernel.axis[b->plan->reduced_axis[k]];
-  LLVMValueRef begin = b->depth_begin ? b->depth_begin : emit_i64(e, 0);
-  loop_begin(e, loop, begin, b->depth_end ? b->depth_end : emit_dim(e, axis->extent), 1);
+  if (is_blocked(b, k))
+    loop_begin(e, loop, b->depth_begin, b->depth_end, 1);
+  else
+    loop_begin(e, loop, emit_i64(e, 0), emit_dim(e, axis->extent), 1);
 }
 
 static Term term_advance(const Block *b, const Loop *loop, uint32_t k, const Term *term) {
   Emitter *e = b->e;
   const ContractPlan *plan = b->plan;
-  int axis = plan->reduced_axis[k];
   LLVMValueRef index = loop->index;
   Term inner = *term;
-  inner.index[axis] = index;
-  inner.left = emit_add_i64(e, term->left, emit_multiply_i64(e, index, emit_dim(e, plan->left->stride[axis])));
-  inner.right = emit_add_i64(e, term->right, emit_multiply_i64(e, index, emit_dim(e, plan->right->stride[axis])));
+  term_move(b, &inner, k, index);
   if (!plan->packed && plan->left_form == LEFT_IN_PLACE) return inner;
-  if (b->depth_begin)
+  Dim extent = plan->kernel.axis[plan->reduced_axis[k]].extent;
+  if (is_blocked(b, k))
     inner.flat = LLVMBuildSub(e->builder, index, b->depth_begin, "");
   else
-    inner.flat = emit_add_i64(e, emit_multiply_i64(e, term->flat, emit_dim(e, plan->kernel.axis[axis].extent)), index);
+    inner.flat = emit_add_i64(e, emit_multiply_i64(e, term->flat, emit_dim(e, extent)), index);
   return inner;
 }
 
@@ -368,8 +389,9 @@ static void emit_tile(const Block *b, LLVMValueRef row, int rows) {
   }
   if (b->plan->prefetched) prefetch_right(b, row);
   set_addresses(b, &tile);
-  Term term = first_term(b);
-  emit_terms(b, &tile, 0, &term);
+  uint32_t axis;
+  Term term = block_term(b, &axis);
+  emit_terms(b, &tile, axis, &term);
   if (!b->plan->direct) {
     for (int s = 0; s < rows * b->vectors; s++) store_scratch(b, tile.sum[s], place[s]);
     return;
@@ -399,8 +421,9 @@ static void emit_tiles(const Block *b, const TileHeights *heights) {
 
 static void emit_panel_and_tiles(Block *b) {
   if (b->plan->packed) {
-    Term term = first_term(b);
-    pack_right(b, 0, &term);
+    uint32_t axis;
+    Term term = block_term(b, &axis);
+    pack_right(b, axis, &term);
   }
   emit_tiles(b, b->vectors < b->plan->vectors ? &b->plan->tail_tiles : &b->plan->tiles);
 }
@@ -415,27 +438,33 @@ static void clear_sums(const Block *b) {
   loop_end(e, &loop);
 }
 
+/* Loops over the blocks of terms: one for each axis up to the one that is cut. */
 static void depth_begin(Block *b, Loop *loop) {
   Emitter *e = b->e;
-  LLVMValueRef depth = emit_dim(e, b->plan->kernel.axis[b->plan->reduced_axis[0]].extent);
-  loop_begin(e, loop, emit_i64(e, 0), depth, b->plan->depth_block);
+  const ContractPlan *plan = b->plan;
+  for (uint32_t k = 0; k < plan->depth_axis; k++, loop++) {
+    loop_begin(e, loop, emit_i64(e, 0), emit_dim(e, plan->kernel.axis[plan->reduced_axis[k]].extent), 1);
+    b->outer[k] = loop->index;
+  }
+  LLVMValueRef depth = emit_dim(e, plan->kernel.axis[plan->reduced_axis[plan->depth_axis]].extent);
+  loop_begin(e, loop, emit_i64(e, 0), depth, plan->depth_block);
   b->depth_begin = loop->index;
-  b->depth_end = emit_minimum_i64(e, emit_add_i64(e, loop->index, emit_i64(e, b->plan->depth_block)), depth);
+  b->depth_end = emit_minimum_i64(e, emit_add_i64(e, loop->index, emit_i64(e, plan->depth_block)), depth);
 }
 
 static void depth_end(Block *b, Loop *loop) {
-  loop_end(b->e, loop);
+  for (uint32_t k = b->plan->depth_axis + 1; k > 0; k--) loop_end(b->e, &loop[k - 1]);
   b->depth_begin = b->depth_end = NULL;
 }
 
 /* A block with one panel. */
 static void emit_block(Block *b) {
   if (b->plan->depth_block) {
-    Loop loop;
+    Loop loop[KERNEL_MAX_AXES];
     clear_sums(b);
-    depth_begin(b, &loop);
+    depth_begin(b, loop);
     emit_panel_and_tiles(b);
-    depth_end(b, &loop);
+    depth_end(b, loop);
   } else {
     emit_panel_and_tiles(b);
   }
@@ -517,12 +546,12 @@ static void emit_shared_block(Block *b, const Place *item, LLVMValueRef begin) {
     emit_panels(b, item, begin, end, emit_block);
     return;
   }
-  Loop loop;
+  Loop loop[KERNEL_MAX_AXES];
   clear_sums(b);
-  depth_begin(b, &loop);
+  depth_begin(b, loop);
   copy_left(b, item);
   emit_panels(b, item, begin, end, emit_panel_and_tiles);
-  depth_end(b, &loop);
+  depth_end(b, loop);
   emit_panels(b, item, begin, end, emit_block_epilogue);
 }
 

@@ -242,17 +242,28 @@ static bool sum_is_whole(const ContractPlan *plan) {
   return depth && depth <= DEPTH_WHOLE;
 }
 
-/* Cuts are of equal size where the number of terms is known. */
+/* Short axes within others are summed whole, so that a block has terms enough for its panel to be worth packing. Cuts
+ * are of equal size where the number of terms is known. */
 static void choose_depth(ContractPlan *plan) {
-  if (sum_is_whole(plan) || plan->reduced_count != 1) return;
-  int64_t depth = constant_depth(plan);
-  int64_t block = depth ? ceiling(depth, ceiling(depth, DEPTH_BLOCK)) : DEPTH_BLOCK;
-  plan->depth_block = ceiling(block, LINE_FLOATS) * LINE_FLOATS;
+  if (sum_is_whole(plan) || plan->reduced_count == 0) return;
+  int64_t inner = 1;
+  uint32_t axis = plan->reduced_count - 1;
+  for (; axis > 0; axis--) {
+    Dim extent = plan->kernel.axis[plan->reduced_axis[axis]].extent;
+    if (!dim_is_constant(extent) || inner * extent.factor > DEPTH_BLOCK / 2) break;
+    inner *= extent.factor;
+  }
+  Dim extent = plan->kernel.axis[plan->reduced_axis[axis]].extent;
+  int64_t block = DEPTH_BLOCK / inner;
+  if (dim_is_constant(extent)) block = ceiling(extent.factor, ceiling(extent.factor, block));
+  if (inner == 1) block = ceiling(block, LINE_FLOATS) * LINE_FLOATS;
+  plan->depth_axis = axis;
+  plan->depth_block = block;
+  plan->depth_terms = block * inner;
 }
 
 static int64_t block_depth(const ContractPlan *plan) {
-  int64_t depth = plan->depth_block ? plan->depth_block : constant_depth(plan);
-  return depth ? depth : DEPTH_BLOCK;
+  return plan->depth_block ? plan->depth_terms : sum_is_whole(plan) ? constant_depth(plan) : DEPTH_BLOCK;
 }
 
 /* Tiles of a block at most. */

@@ -35,9 +35,12 @@ typedef struct ContractPlan {
   int64_t block_rows;       /* rows of one item: some tiles one below the other, which share a packed panel */
   int64_t panel;            /* columns of a packed panel: vectors * lanes */
   int64_t panels;           /* panels of one item: several where they share a copy of the left operand */
-  int64_t depth_block;      /* terms summed before moving to the next tile; 0: all of them */
-  bool packed;              /* the right operand's panel is copied to scratch first: [depth][panel] */
-  int prefetched;           /* lines of the panel that is packed next that each tile asks for; 0: none */
+  /* Terms summed before moving to the next tile: depth_block steps of reduced axis number depth_axis, each with all of
+   * those within it, depth_terms in all, for each step of those around it. 0: all terms. */
+  uint32_t depth_axis;
+  int64_t depth_block, depth_terms;
+  bool packed;    /* the right operand's panel is copied to scratch first: [depth][panel] */
+  int prefetched; /* lines of the panel that is packed next that each tile asks for; 0: none */
   LeftForm left_form;
   int64_t left_terms; /* of a strip or row of the copy, with padding */
   bool direct;        /* the epilogue runs on the registers of a tile, not on a copy in scratch */

@@ -6,8 +6,9 @@
  *
  * The vector axis is the last axis of the result that is in one factor only; a kernel loads that factor by whole
  * vectors along it (kernel.h: `right`). A copy costs one pass over the factor, strided loads cost one for every tile of
- * the product; a copied weight is prepared once. Products that become maps (no axis of the left factor's own) are left
- * alone.
+ * the product; a copied weight is prepared once. Where the factor is larger than the result, as in the gradient of a
+ * convolution's filter, the result is computed with another axis last, one that is contiguous in its factor, and
+ * permuted. Products that become maps (no axis of the left factor's own) are left alone.
  *
  * Needs nothing. Keeps every value. Linear. */
 #include "pipeline.h"
@@ -80,6 +81,46 @@ static NodeId lay_out_broadcast(Graph *to, const Node *node, NodeId operand) {
   return graph_broadcast(to, graph_unary(to, OP_COPY, operand), &node->shape, axes->integers);
 }
 
+/* More elements than the other? One that grows with the batch has more than one that does not. */
+static bool is_larger(const Shape *shape, const Shape *other) {
+  Dim count, against;
+  if (!shape_count(shape, &count) || !shape_count(other, &against)) return false;
+  bool grows = !dim_is_constant(count);
+  return grows != !dim_is_constant(against) ? grows : count.factor > against.factor;
+}
+
+/* The longest axis of the result that is in one factor only and contiguous there, or 0. */
+static char contiguous_letter(const Graph *graph, const NodeId *operands, const Labels *labels) {
+  char best = 0;
+  int64_t most = 1;
+  for (const char *at = labels->result; *at; at++) {
+    const char *in_a = strchr(labels->a, *at), *in_b = strchr(labels->b, *at);
+    if (in_a && in_b) continue;
+    int32_t axis = (int32_t)(in_b ? in_b - labels->b : in_a - labels->a);
+    Dim extent = graph_shape(graph, operands[in_b != NULL])->dim[axis];
+    if (extent.factor <= most || !dim_is_constant(extent) || !is_contiguous(graph, operands[in_b != NULL], axis))
+      continue;
+    best = *at;
+    most = extent.factor;
+  }
+  return best;
+}
+
+static NodeId contract_as(Graph *to, const NodeId *operands, const Labels *labels) {
+  return graph_contract(to, operands[0], operands[1],
+                        arena_format(to->arena, "%s,%s->%s", labels->a, labels->b, labels->result));
+}
+
+/* The product with axis `last` of its result in the last place, seen in the order that was asked for. */
+static NodeId contract_permuted(Graph *to, const NodeId *operands, Labels *labels, char last) {
+  int64_t axes[SHAPE_MAX_RANK];
+  int32_t rank = (int32_t)strlen(labels->result), axis = (int32_t)(strchr(labels->result, last) - labels->result);
+  for (int32_t k = 0; k < rank; k++) axes[k] = k < axis ? k : k == axis ? rank - 1 : k - 1;
+  memmove(labels->result + axis, labels->result + axis + 1, (size_t)(rank - axis - 1));
+  labels->result[rank - 1] = last;
+  return graph_permute(to, contract_as(to, operands, labels), axes);
+}
+
 static NodeId lay_out(Graph *to, const Node *node, const NodeId *given, void *unused) {
   (void)unused;
   if (node->op == OP_BROADCAST) return lay_out_broadcast(to, node, given[0]);
@@ -97,6 +138,9 @@ static NodeId lay_out(Graph *to, const Node *node, const NodeId *given, void *un
   int32_t rank = (int32_t)strlen(letters);
   int32_t axis = vector ? (int32_t)(strchr(letters, vector) - letters) : -1;
   if (vector != 0 && !is_contiguous(to, operands[side], axis)) {
+    char other =
+        is_larger(graph_shape(to, operands[side]), &node->shape) ? contiguous_letter(to, operands, &labels) : 0;
+    if (other) return contract_permuted(to, operands, &labels, other);
     int64_t axes[SHAPE_MAX_RANK];
     for (int32_t k = 0; k < rank - 1; k++) axes[k] = k < axis ? k : k + 1;
     axes[rank - 1] = axis;
@@ -104,8 +148,7 @@ static NodeId lay_out(Graph *to, const Node *node, const NodeId *given, void *un
     memmove(letters + axis, letters + axis + 1, (size_t)(rank - axis - 1));
     letters[rank - 1] = vector;
   }
-  return graph_contract(to, operands[0], operands[1],
-                        arena_format(to->arena, "%s,%s->%s", labels.a, labels.b, labels.result));
+  return contract_as(to, operands, &labels);
 }
 
 Graph *pass_layout(const Graph *graph, PassContext *context) {

@@ -52,6 +52,9 @@ static const Product PRODUCTS[] = {
     {"mn", "bt", {N(33), N(40), B1, N(100)}, "btm", "btn", "mn", PLAIN},
     {"mn", "bt", {N(17), N(100), B1, N(100)}, "btm", "btn", "mn", RICH},
     {"mn", "bt", {N(7), N(33), B1, N(60)}, "tbm", "btn", "nm", BIASED},
+    {"mn", "xyz", {N(33), N(40), N(5), N(14), N(30)}, "xzym", "xyzn", "mn", PLAIN},
+    {"mn", "bxy", {N(20), N(33), B1, N(7), N(9)}, "bxym", "byxn", "mn", RICH},
+    {"mn", "xb", {N(20), N(33), N(70), B1}, "bxm", "xbn", "mn", BIASED},
     {"mn", "b", {N(193), N(130), B1}, "bm", "bn", "mn", PLAIN}, /* blocks of many tiles */
     /* a packed left operand, shared by panels; the last ones are fewer, narrower, lower */
     {"mn", "b", {N(300), N(330), {90, 1}}, "bm", "bn", "mn", RICH},
