@@ -16,10 +16,10 @@
 
 typedef struct LabelMap {
   int32_t count, height, width; /* k (or K), H, W */
+  bool dense;                   /* score k is that of class k, and `classes` is not set */
   float *scores;                /* [count, H, W] */
-  int32_t *classes;             /* [count, H, W], or NULL: score k is that of class k */
-  size_t capacity;              /* elements at `scores` and at `classes_memory` */
-  int32_t *classes_memory;
+  int32_t *classes;             /* [count, H, W] */
+  size_t capacity;              /* elements at `scores` and at `classes` */
 } LabelMap;
 
 /* H and W of all maps; 0 x 0 where the set was opened without label maps. */
