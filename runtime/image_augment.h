@@ -1,9 +1,9 @@
 /* One image on its way into a model: cropped, resized, changed at random, normalised.
  *
- * Training, in this order: crop (random resized, or padded), flip, RandAugment, CutOut on pixels u8 [H, W, C]; then
- * (x / 255 - mean) / deviation, straight into the batch's f32 [C, H, W]; then random erasing. Evaluation: resize so
- * that the part `centre_fraction` of the shorter side fits the input, centre crop, normalise. Meanings are those of timm
- * and torchvision, which the comments name; bits are those of Pillow where an operation is Pillow's.
+ * Training, in this order: crop (random resized, or padded), flip, RandAugment on pixels u8 [H, W, C]; then
+ * (x / 255 - mean) / deviation, straight into the batch's f32 [C, H, W]; then CutOut and random erasing. Evaluation:
+ * resize so that the part `centre_fraction` of the shorter side fits the input, centre crop, normalise. Meanings are
+ * those of timm and torchvision, which the comments name; bits are those of Pillow where an operation is Pillow's.
  *
  * Everything random is a function of an ImageKey by Philox: whoever makes the image, whenever, gets the same one. Each
  * operation draws from a stream of its own, so that to turn one off leaves the others as they were.

@@ -6,7 +6,10 @@
 #include <stdint.h>
 
 /* Streams of the runtime's own; a seed means something else in each. */
-typedef enum RandomStream { RANDOM_SHUFFLE = 0x73687566 } RandomStream;
+typedef enum RandomStream {
+  RANDOM_SHUFFLE = 0x73687566,
+  RANDOM_IMAGE = 0x696d0000 /* and the 65,535 after it: image_random.h */
+} RandomStream;
 
 /* Four independent 32-bit words. Key: the seed. Counter: (counter, stream). */
 void random_bits(uint64_t seed, uint64_t stream, uint64_t counter, uint32_t out_words[4]);
