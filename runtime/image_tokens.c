@@ -35,7 +35,7 @@ static bool sample_between(const Direction *direction, int32_t bin, int32_t samp
 static void add_place(const LabelMap *map, int32_t y, int32_t x, float weight, float *token) {
   size_t plane = (size_t)map->height * (size_t)map->width, at = (size_t)y * (size_t)map->width + (size_t)x;
   for (int32_t k = 0; k < map->count; k++, at += plane) {
-    token[map->classes ? map->classes[at] : k] += weight * map->scores[at];
+    token[map->dense ? k : map->classes[at]] += weight * map->scores[at];
   }
 }
 
