@@ -66,5 +66,6 @@ Model *frontend_elaborate(const FrontendFile *file, Arena *arena, Diagnostics *d
   elaborate_recipe(&elaborator, &file->file[0].recipe);
   check_settings(&elaborator);
   model->graph->span = model->initial->span = SPAN_NONE;
+  model->call = elaborator.call;
   return diagnostics_error_count(diagnostics) == errors ? model : NULL;
 }

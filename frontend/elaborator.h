@@ -142,6 +142,8 @@ typedef struct Elaborator {
   uint32_t call_depth, evaluation_depth, instances, steps;
   bool stopped; /* a limit was reported */
   size_t parameter_capacity, state_capacity, input_capacity, target_capacity, setting_capacity;
+  const char **call; /* by node of the model's graph: Model.call */
+  size_t call_count, call_capacity;
   uint32_t *stream;
   size_t stream_count, stream_capacity;
   Span *reported; /* places of errors: each once */

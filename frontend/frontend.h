@@ -92,7 +92,8 @@ typedef struct Model {
   ModelTensor *input, *target;
   ModelSetting *setting;
   Recipe recipe;
-  Span span; /* of its heading */
+  const char *const *call; /* of each node of `graph`: the path of the calls that made it first; NULL: not known */
+  Span span;               /* of its heading */
 } Model;
 
 /* NULL where anything was reported as an error. */

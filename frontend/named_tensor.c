@@ -4,6 +4,16 @@
 
 #include <string.h>
 
+/* Nodes that are new in the model's graph were made by the call that runs. */
+static void record_calls(Elaborator *elaborator) {
+  if (elaborator->graph != elaborator->model->graph) return;
+  while (elaborator->call_count <= elaborator->graph->node_count) {
+    elaborator->call = arena_grow(elaborator->arena, elaborator->call, elaborator->call_count,
+                                  &elaborator->call_capacity, sizeof *elaborator->call);
+    elaborator->call[elaborator->call_count++] = elaborator->scope->prefix;
+  }
+}
+
 NodeId emit(Elaborator *elaborator, Span span, OpCode op, const NodeId *operands, uint32_t count,
             const Attribute *attributes) {
   for (uint32_t i = 0; i < count; i++)
@@ -17,6 +27,7 @@ NodeId emit(Elaborator *elaborator, Span span, OpCode op, const NodeId *operands
   const char *message = NULL;
   NodeId node = graph_try_add(graph, op, operands, count, attributes, &message);
   if (node == NODE_NONE) REPORT(elaborator, DIAG_GRAPH_RULE, span, op_info(op)->name, message);
+  record_calls(elaborator);
   return node;
 }
 

@@ -1,6 +1,6 @@
 #include "options.h"
 
-#include "ir/cost.h"
+#include "stage_report.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -61,16 +61,6 @@ static void print_settings(Text *text, const Model *model) {
   }
 }
 
-/* Multiply-adds of products in the forward pass, for a batch of 1. */
-static double product_macs(const Graph *graph) {
-  const int64_t symbols[SYMBOL_MAX] = {1};
-  double total = 0;
-  for (NodeId id = 1; id <= graph->node_count; id++) {
-    if (graph_op(graph, id) == OP_CONTRACT) total += node_cost(graph, id, symbols).multiplies;
-  }
-  return total;
-}
-
 /* In the largest of the units, each `step` times the one before, that leaves 1 or more. */
 static double in_unit(double amount, double step, const char *const units[3], const char **out_unit) {
   int unit = 0;
@@ -88,7 +78,7 @@ static void print_model(Text *text, const CommonOptions *common, const Model *mo
   print_tensors(text, "input", model->input, model->input_count, model->graph);
   print_tensors(text, "target", model->target, model->target_count, model->graph);
   print_outputs(text, model->graph);
-  static const char *const bytes[] = {"KB", "MB", "GB"}, *const powers[] = {"million", "billion", "trillion"};
+  static const char *const bytes[] = {"KB", "MB", "GB"};
   const char *unit;
   double amount = in_unit((double)parameters * 4 / 1024, 1024, bytes, &unit);
   text_print(text, "  %u parameters, %lld numbers (%.1f %s)\n", model->parameter_count, (long long)parameters, amount,
@@ -98,9 +88,7 @@ static void print_model(Text *text, const CommonOptions *common, const Model *mo
     print_parameters(text, "param", model->parameter, model->parameter_count, model->graph);
     print_parameters(text, "state", model->state, model->state_count, model->graph);
   }
-  amount = in_unit(product_macs(model->graph) * 1e-6, 1000, powers, &unit);
-  text_print(text, "  %.3g %s multiply-adds in products, forward, batch 1; %u operations\n", amount, unit,
-             model->graph->node_count);
+  report_stages(model, common->arena, text);
 }
 
 static int check_model(CommonOptions *common) {
