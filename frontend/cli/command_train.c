@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include "frontend/driver/spectra_watch.h"
 #include "frontend/driver/training_run.h"
 #include "runtime/metrics.h"
 
@@ -8,13 +9,15 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { KEY_DATA = 0x100, KEY_OUT, KEY_RESUME, KEY_EPOCHS, KEY_SEED, KEY_INIT, KEY_FREEZE };
+enum { KEY_DATA = 0x100, KEY_OUT, KEY_RESUME, KEY_EPOCHS, KEY_SEED, KEY_INIT, KEY_FREEZE, KEY_WATCH };
 enum { MAX_FREEZE = 64 };
 
 typedef struct TrainOptions {
   CommonOptions common;
   TrainingOptions run;
   const char *freeze[MAX_FREEZE];
+  bool watch; /* --watch-spectra */
+  SpectraWatch spectra;
   bool terminal;
   double drawn; /* when the bar was last drawn */
 } TrainOptions;
@@ -44,6 +47,10 @@ static const struct argp_option train_options[] = {
     {"seed", KEY_SEED, "N", 0, "Of initial weights, order and dropout, in place of the recipe's", 1},
     {"init", KEY_INIT, "W.safetensors", 0, "Begin a new run with these weights", 1},
     {"freeze", KEY_FREEZE, "GLOB", 0, "Do not train parameters whose path matches; may be repeated", 1},
+    {"watch-spectra", KEY_WATCH, "GLOB", OPTION_ARG_OPTIONAL,
+     "Log the decays of scans and the eigenvalues of square matrices (those whose path matches) each epoch, in "
+     "DIR/spectra.jsonl and spectra.png",
+     1},
     {0},
 };
 
@@ -90,6 +97,10 @@ static error_t parse_train(int key, char *argument, struct argp_state *state) {
     case KEY_FREEZE:
       if (options->run.freeze_count == MAX_FREEZE) argp_error(state, "at most %d --freeze", MAX_FREEZE);
       options->freeze[options->run.freeze_count++] = argument;
+      return 0;
+    case KEY_WATCH:
+      options->watch = true;
+      options->spectra.matrices = argument;
       return 0;
     case ARGP_KEY_ARG:
       return common_positional(&options->common, argument, state);
@@ -186,6 +197,11 @@ static void show_result(const TrainOptions *options, const TrainingResult *resul
   fprintf(stderr, "best weights in %s/weights.safetensors, loss curve in %s\n", options->run.folder, result->picture);
 }
 
+static simba_status watch_epoch(void *context, Forecast *forecast, int64_t epochs, int64_t step, simba_error *error) {
+  TrainOptions *options = context;
+  return spectra_watch(&options->spectra, forecast, options->run.folder, epochs, step, error);
+}
+
 static void catch_signals(void) {
   struct sigaction action = {.sa_handler = ask_to_stop, .sa_flags = SA_RESETHAND | SA_RESTART};
   sigaction(SIGINT, &action, NULL); /* a second one ends the process at once: files are atomic */
@@ -200,6 +216,7 @@ static int train_model(TrainOptions *options) {
   run->stop = &stop_asked;
   run->on_event = show_event;
   run->on_compiled = show_compiled;
+  run->on_epoch = options->watch ? watch_epoch : NULL;
   run->context = options;
   options->terminal = isatty(STDERR_FILENO);
   catch_signals();
@@ -224,6 +241,7 @@ static int train_model(TrainOptions *options) {
               run->folder);
     }
   }
+  spectra_watch_end(&options->spectra);
   forecast_close(&forecast);
   return code;
 }

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TICKS = 7, DRAWABLE_BYTES = 256 };
+enum { MAX_TICKS = 7, DRAWABLE_BYTES = 256, MAX_LEGEND_ROW = 4 };
 
 typedef struct Box {
   double left, top, right, bottom;
@@ -25,6 +25,12 @@ static const double colours[][3] = {
     {0.85, 0.46, 0.10}, /* orange */
     {0.80, 0.16, 0.26}, /* red */
     {0.45, 0.45, 0.45}, /* grey */
+    {0.13, 0.55, 0.30}, /* green */
+    {0.49, 0.25, 0.60}, /* violet */
+    {0.10, 0.60, 0.70}, /* turquoise */
+    {0.60, 0.45, 0.05}, /* brown */
+    {0.85, 0.40, 0.65}, /* pink */
+    {0.55, 0.65, 0.15}, /* olive */
 };
 
 static void set_colour(cairo_t *cairo, int colour) {
@@ -157,8 +163,23 @@ static void draw_axes(cairo_t *cairo, const Chart *chart, Box box, Range across,
   if (chart->y_label) draw_text(cairo, box.left, box.top - 8, 0, chart->y_label);
 }
 
+static void draw_points(cairo_t *cairo, const ChartLine *line, Box box, Range across, Range up) {
+  set_colour(cairo, line->colour);
+  for (size_t i = 0; i < line->count; i++) {
+    if (!isfinite(line->x[i]) || !isfinite(line->y[i])) continue;
+    double x = place(line->x[i], across, box.left, box.right), y = place(line->y[i], up, box.bottom, box.top);
+    cairo_new_sub_path(cairo);
+    cairo_arc(cairo, x, y, 1.8, 0, 2 * acos(-1));
+    cairo_fill(cairo);
+  }
+}
+
 static void draw_line(cairo_t *cairo, const ChartLine *line, Box box, Range across, Range up) {
   static const double dashes[] = {5, 4};
+  if (line->points) {
+    draw_points(cairo, line, box, across, up);
+    return;
+  }
   set_colour(cairo, line->colour);
   cairo_set_line_width(cairo, 1.8);
   cairo_set_line_join(cairo, CAIRO_LINE_JOIN_ROUND);
@@ -187,23 +208,33 @@ static void draw_line(cairo_t *cairo, const ChartLine *line, Box box, Range acro
   }
 }
 
+/* A label that ends at x, its colour before it. Returns where they begin. */
+static double draw_label(cairo_t *cairo, const ChartLine *line, double x, double y) {
+  x -= text_width(cairo, line->label);
+  cairo_set_source_rgb(cairo, 0.25, 0.25, 0.25);
+  draw_text(cairo, x, y, 0, line->label);
+  x -= 22;
+  set_colour(cairo, line->colour);
+  cairo_set_line_width(cairo, 2);
+  cairo_move_to(cairo, line->points ? x + 13 : x, y - 4);
+  cairo_line_to(cairo, x + 17, y - 4);
+  cairo_stroke(cairo);
+  return x;
+}
+
+/* Few labels stand in a row above the box, many one below the other in its upper right corner. */
 static void draw_legend(cairo_t *cairo, const Chart *chart, Box box) {
   double x = box.right, y = box.top - 8;
+  size_t labels = 0;
   cairo_set_font_size(cairo, 11);
-  for (size_t k = chart->line_count; k-- > 0;) {
-    const ChartLine *line = &chart->line[k];
-    if (!line->label) continue;
-    x -= text_width(cairo, line->label);
-    cairo_set_source_rgb(cairo, 0.25, 0.25, 0.25);
-    draw_text(cairo, x, y, 0, line->label);
-    x -= 22;
-    set_colour(cairo, line->colour);
-    cairo_set_line_width(cairo, 2);
-    cairo_move_to(cairo, x, y - 4);
-    cairo_line_to(cairo, x + 17, y - 4);
-    cairo_stroke(cairo);
-    x -= 14;
+  for (size_t k = 0; k < chart->line_count; k++) labels += chart->line[k].label != NULL;
+  if (labels <= MAX_LEGEND_ROW) {
+    for (size_t k = chart->line_count; k-- > 0;)
+      if (chart->line[k].label) x = draw_label(cairo, &chart->line[k], x, y) - 14;
+    return;
   }
+  for (size_t k = 0; k < chart->line_count; k++)
+    if (chart->line[k].label) draw_label(cairo, &chart->line[k], box.right - 8, y += 15);
 }
 
 /* A vertical line at x, its label on the side where there is more room. */
@@ -218,9 +249,20 @@ static void draw_mark(cairo_t *cairo, const Chart *chart, Box box, double x) {
   if (chart->mark_label) draw_text(cairo, left ? x - 5 : x + 5, box.top + 10, left ? 1 : 0, chart->mark_label);
 }
 
+/* Widens one of the ranges so that a unit is as long on both. */
+static void make_square(Box box, Range *across, Range *up) {
+  double width = box.right - box.left, height = box.bottom - box.top;
+  double unit = fmax((across->high - across->low) / width, (up->high - up->low) / height);
+  double more_across = (unit * width - (across->high - across->low)) / 2;
+  double more_up = (unit * height - (up->high - up->low)) / 2;
+  *across = (Range){across->low - more_across, across->high + more_across};
+  *up = (Range){up->low - more_up, up->high + more_up};
+}
+
 static void draw_chart(cairo_t *cairo, const Chart *chart, Box frame) {
   Box box = {frame.left + 58, frame.top + 46, frame.right - 18, frame.bottom - 44};
   Range across = range_of(chart, false), up = range_of(chart, true);
+  if (chart->square) make_square(box, &across, &up);
   cairo_select_font_face(cairo, "DejaVu Sans", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_BOLD);
   cairo_set_font_size(cairo, 13);
   cairo_set_source_rgb(cairo, 0.1, 0.1, 0.1);

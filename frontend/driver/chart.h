@@ -1,4 +1,4 @@
-/* Line charts as PNG or SVG files: loss curves, forecasts beside the truth. */
+/* Line charts as PNG or SVG files: loss curves, forecasts beside the truth, points of a plane. */
 #ifndef SIMBAC_DRIVER_CHART_H
 #define SIMBAC_DRIVER_CHART_H
 
@@ -11,8 +11,9 @@ typedef struct ChartLine {
   const char *label; /* in the legend; NULL: not listed */
   const double *x, *y;
   size_t count;
-  int colour; /* 0: truth and training, 1: validation, 2: forecast, 3: marks */
+  int colour; /* 0: truth and training, 1: validation, 2: forecast, 3: marks; 4 and more: others to tell apart */
   bool dashed;
+  bool points; /* dots, not joined */
 } ChartLine;
 
 typedef struct Chart {
@@ -21,6 +22,7 @@ typedef struct Chart {
   size_t line_count;
   double mark_x;          /* a vertical line here; NAN: none */
   const char *mark_label; /* beside that line; NULL: none */
+  bool square;            /* a unit is as long across as it is up */
 } Chart;
 
 /* Draws the charts in rows of `columns`, each `width` x `height` pixels, and writes them as runtime/file.h does to

@@ -317,7 +317,9 @@ simba_status compiler_graph(Compiler *compiler, const StepRequest *request, cons
                             simba_error *error) {
   Model *model;
   simba_status status = compiler_model(compiler, request->training, &model, error);
-  if (status == SIMBA_OK) status = check_request(model->graph, request, compiler->path, error);
+  if (status != SIMBA_OK) return status;
+  const Graph *graph = request->graph ? request->graph : model->graph;
+  status = check_request(graph, request, compiler->path, error);
   if (status != SIMBA_OK) return status;
   PipelineReport *volatile report = NULL;
   Guard guard;
@@ -339,7 +341,7 @@ simba_status compiler_graph(Compiler *compiler, const StepRequest *request, cons
                              .memory_budget = from->memory_budget,
                              .batch = compiler->batch = budget_batch(compiler, request)};
   report = pipeline_report_create(compiler->arena);
-  *out_graph = pipeline_run(select_outputs(compiler, model->graph, request), compiler->arena, &options, report);
+  *out_graph = pipeline_run(select_outputs(compiler, graph, request), compiler->arena, &options, report);
   for (uint32_t k = 0; k < pipeline_length(); k++) {
     if (!strcmp(pipeline_pass(k)->name, "rematerialise")) compiler->rematerialised = report->pass[k].ran;
     if (report->pass[k].ran) compiler_add_phase(compiler, pass_phase(compiler, k), report->pass[k].seconds);

@@ -58,7 +58,8 @@ typedef struct Compiler {
 
 /* What is to be compiled out of a model. */
 typedef struct StepRequest {
-  bool training; /* the static `training`, new states */
+  const Graph *graph; /* made from the model's, which it stands for; NULL: the model's own */
+  bool training;      /* the static `training`, new states */
   bool values, loss, metrics;
   bool whole;                             /* all outputs, gradients that the graph has included */
   const DifferentiateSpec *differentiate; /* NULL: no gradients */

@@ -210,6 +210,11 @@ static void tell(const Run *run, const TrainingEvent *event) {
   if (run->options->on_event) run->options->on_event(run->options->context, event);
 }
 
+static simba_status let_look(const Run *run, simba_error *error) {
+  if (!run->options->on_epoch) return SIMBA_OK;
+  return run->options->on_epoch(run->options->context, run->forecast, run->progress.epoch, run->progress.step, error);
+}
+
 static bool stop_asked(const Run *run) { return run->options->stop && *run->options->stop; }
 
 static simba_status stopped(Run *run, simba_error *error) {
@@ -337,7 +342,8 @@ static simba_status end_epoch(Run *run, SplitScore *out_best, simba_error *error
   progress->epoch++;
   progress->step_in_epoch = progress->sample_count = 0;
   progress->loss_sum = 0;
-  status = save_checkpoint(run, error);
+  status = let_look(run, error);
+  if (status == SIMBA_OK) status = save_checkpoint(run, error);
   if (status == SIMBA_OK && event.best) status = write_best_weights(run, error);
   tell(run, &event);
   if (status == SIMBA_OK && progress->stopped) {
@@ -442,7 +448,8 @@ static simba_status run_all(Run *run, TrainingResult *result, simba_error *error
   TrainingEvent event = event_of(run, TRAINING_STARTED);
   tell(run, &event);
   result->best.loss = run->progress.best;
-  status = run_epochs(run, &result->best, error);
+  if (run->progress.step_in_epoch == 0) status = let_look(run, error);
+  if (status == SIMBA_OK) status = run_epochs(run, &result->best, error);
   result->epochs = run->progress.epoch;
   result->best_epoch = run->progress.best_epoch;
   result->steps = run->progress.step;

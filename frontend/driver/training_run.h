@@ -43,6 +43,8 @@ typedef struct TrainingOptions {
   const volatile sig_atomic_t *stop; /* set by a signal */
   void (*on_event)(void *context, const TrainingEvent *event);
   void (*on_compiled)(void *context, const Forecast *forecast); /* before the first step */
+  /* Before the first step and after each epoch, ahead of the checkpoint; `epochs` are done. Only looks. */
+  simba_status (*on_epoch)(void *context, Forecast *forecast, int64_t epochs, int64_t step, simba_error *error);
   void *context;
 } TrainingOptions;
 

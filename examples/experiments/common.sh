@@ -1,0 +1,81 @@
+# Sourced by the experiments beside it: options, runs that are skipped once they are done, tables.
+#
+#   --quick        minutes instead of hours: fewer seeds, epochs and cases; shows that all works, finds little
+#   --out DIR      where everything goes (default build/experiments/NAME); what is there already is not done again
+#   --data FILE    a series to use instead of the experiment's own; may be repeated
+#   --seeds LIST   such as "1 2 3"
+#   --epochs N     instead of the recipes'
+#   --threads N    of simbac; results do not depend on it
+#
+# DIR/runs/NAME is the folder of a training run (metrics.jsonl, loss.png, weights.safetensors; result.json is the test
+# split's score). DIR/results.csv has a row a run, DIR/results.md the table.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+simbac=${SIMBAC:-build/release/bin/simbac}
+data_folder=${SIMBAC_DATA:-../shared/data}
+
+fail() { echo "$(basename "$0"): $*" >&2; exit 1; }
+
+# Sets quick, out, data, seeds, epochs, threads from the command line; the caller has set defaults of seeds.
+read_options() {
+  quick=false data=() threads=() epochs=()
+  out=build/experiments/$(basename "$0")
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --quick) quick=true ;;
+      --help) sed -n '2,/^set -/s/^# \{0,1\}//p' "$0" examples/experiments/common.sh; exit 0 ;;
+      --out | --data | --seeds | --epochs | --threads)
+        [ $# -ge 2 ] || fail "$1 needs a value"
+        case $1 in
+          --out) out=$2 ;;
+          --data) data+=("$2") ;;
+          --seeds) seeds=$2 ;;
+          --epochs) epochs=(--epochs "$2") ;;
+          --threads) threads=(--threads "$2") ;;
+        esac
+        shift ;;
+      *) fail "unknown option $1; --help lists them" ;;
+    esac
+    shift
+  done
+  command -v "$simbac" >/dev/null || fail "no $simbac; run cmake --preset release && cmake --build --preset release --target simbac"
+  mkdir -p "$out/runs"
+}
+
+# need FILE...: or says where data come from.
+need() {
+  local file
+  for file; do [ -f "$file" ] || fail "no $file; README.md says where to get it (SIMBAC_DATA is the folder)"; done
+}
+
+json_value() { sed -n "s/.*\"$1\":\(-\{0,1\}[0-9][0-9.eE+-]*\).*/\1/p" "$2"; }
+
+# run NAME MODEL OPTION... [-- OPTION...]: trains and scores the test split, unless that is done. Options after -- are
+# for training alone. A run whose loss stops being a number leaves `diverged` instead of result.json.
+run() {
+  local folder=$out/runs/$1 model=$2 both=() only=() resume=() code=0
+  shift 2
+  while [ $# -gt 0 ] && [ "$1" != -- ]; do both+=("$1"); shift; done
+  if [ $# -gt 0 ]; then shift; only=("$@"); fi
+  if [ -f "$folder/result.json" ] || [ -f "$folder/diverged" ]; then return 0; fi
+  if [ -f "$folder/checkpoint.safetensors" ]; then resume=(--resume); fi
+  echo "== $(basename "$folder")" >&2
+  local start=$SECONDS
+  "$simbac" train "$model" --out "$folder" "${both[@]}" "${only[@]}" "${threads[@]}" "${resume[@]}" || code=$?
+  if [ $code = 3 ] && [ -f "$folder/metrics.jsonl" ]; then touch "$folder/diverged"; return 0; fi
+  [ $code = 0 ] || exit $code
+  "$simbac" eval "$model" --weights "$folder/weights.safetensors" "${both[@]}" "${threads[@]}" --json >"$folder/result.tmp"
+  echo $((SECONDS - start)) >>"$folder/seconds"
+  mv "$folder/result.tmp" "$folder/result.json"
+}
+
+# The best epoch's loss on the validation split.
+validation_loss() { sed -n 's/.*"split":"val","loss":\([^,}]*\).*/\1/p' "$out/runs/$1/metrics.jsonl" | sort -g | head -n 1; }
+
+# Reads values, a line each: "mean +- deviation" (of n - 1) in the format $1 (%.4f).
+summary() {
+  awk -v format="$1" 'NF { n++; s += $1; v[n] = $1 }
+    END { if (!n) { print "-"; exit } m = s / n; for (k = 1; k <= n; k++) q += (v[k] - m) ^ 2
+          if (n > 1) printf format " ± " format "\n", m, sqrt(q / (n - 1)); else printf format "\n", m }'
+}
