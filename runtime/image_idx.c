@@ -57,7 +57,7 @@ static simba_status read_header(const ImageFile *file, int axes, uint32_t *out_s
 
 simba_status idx_load(ImageSet *set, DataSplit split, const ImageFile *images, const ImageFile *labels,
                       simba_error *error) {
-  uint32_t size[3], label_count;
+  uint32_t size[3] = {0}, label_count = 0;
   simba_status status = read_header(images, 3, size, error);
   if (!status) status = read_header(labels, 1, &label_count, error);
   if (status) return status;
