@@ -50,8 +50,8 @@ simba_status checkpoint_load_progress(const char *path, Progress *out_progress, 
 /* weights.safetensors: parameters and states under their own names, the best ones if `best`, and metadata. */
 simba_status checkpoint_write_weights(const char *path, const CheckpointTensor *tensors, size_t count, bool best,
                                       const TensorMetadata *metadata, size_t metadata_count, simba_error *error);
-/* Reads such a file into `value`, from F32, F16, BF16 or F64. All or nothing; SIMBA_DATA_ERROR lists the names that are
- * missing and those that are not the model's, or names the tensor of another shape. */
+/* Reads such a file into `value`. All or nothing; SIMBA_DATA_ERROR lists the names that are missing, those that are not
+ * the model's, and those of another shape. weights.h has the parts of it. */
 simba_status checkpoint_read_weights(const char *path, const CheckpointTensor *tensors, size_t count,
                                      simba_error *error);
 

@@ -1,8 +1,10 @@
 /* Reading. Writing is in safetensors_write.c. */
 #include "safetensors.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,13 +12,13 @@
 #include <cjson/cJSON.h>
 
 #include "file.h"
+#include "tensor_file_internal.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are read and written without swapping bytes");
 
 enum { LENGTH_BYTES = 8, MAX_HEADER_BYTES = 100000000 };
 
-/* What TensorFile.memory owns. */
-enum { MEMORY_BYTES, MEMORY_PATH, MEMORY_JSON, MEMORY_NOTE, MEMORY_COUNT };
+_Static_assert(MEMORY_COUNT == sizeof((TensorFile *)0)->memory / sizeof(void *), "a place for all that a file owns");
 
 struct TypeInfo {
   const char *name;
@@ -24,12 +26,14 @@ struct TypeInfo {
 };
 
 static const struct TypeInfo TYPE_INFO[TENSOR_TYPE_COUNT] = {
-    [TENSOR_F32] = {"F32", 4},   [TENSOR_F64] = {"F64", 8}, [TENSOR_F16] = {"F16", 2},
-    [TENSOR_BF16] = {"BF16", 2}, [TENSOR_I64] = {"I64", 8},
+    [TENSOR_F32] = {"F32", 4}, [TENSOR_F64] = {"F64", 8},   [TENSOR_F16] = {"F16", 2}, [TENSOR_BF16] = {"BF16", 2},
+    [TENSOR_I64] = {"I64", 8}, [TENSOR_I32] = {"I32", 4},   [TENSOR_I16] = {"I16", 2}, [TENSOR_I8] = {"I8", 1},
+    [TENSOR_U8] = {"U8", 1},   [TENSOR_BOOL] = {"BOOL", 1},
 };
 
 const char *tensor_type_name(TensorType type) { return TYPE_INFO[type].name; }
 size_t tensor_type_size(TensorType type) { return TYPE_INFO[type].size; }
+bool tensor_type_is_real(TensorType type) { return type < TENSOR_I64; }
 
 /* A file that is being read: the JSON tree and where each tensor's bytes lie. */
 typedef struct Extent {
@@ -94,8 +98,9 @@ static simba_status read_type(const Reader *reader, const cJSON *entry, Tensor *
     tensor->type = (TensorType)i;
     return SIMBA_OK;
   }
-  char found[128];
-  snprintf(found, sizeof found, "unknown dtype '%.40s': expected F32, F64, F16, BF16 or I64", type->valuestring);
+  char found[160];
+  snprintf(found, sizeof found, "unknown dtype '%.40s': expected F32, F64, F16, BF16, I64, I32, I16, I8, U8 or BOOL",
+           type->valuestring);
   return fail(reader, tensor->name, found);
 }
 
@@ -243,7 +248,8 @@ static bool has_zero(const char *header, size_t length) {
 }
 
 /* The names in a TensorFile are those of the JSON tree, which lives as long as it does. */
-static simba_status parse_owned(TensorFile *file, const char *bytes, size_t size, simba_error *error) {
+simba_status tensor_file_read_header(TensorFile *file, size_t size, simba_error *error) {
+  const char *bytes = file->memory[MEMORY_BYTES];
   if (size < LENGTH_BYTES)
     return error_set(error, SIMBA_DATA_ERROR, "%s: %zu bytes: a safetensors file begins with 8 bytes of header length",
                      file->path, size);
@@ -275,8 +281,9 @@ static simba_status parse_owned(TensorFile *file, const char *bytes, size_t size
   return status;
 }
 
-/* Takes over `bytes`. */
-static simba_status parse_bytes(const char *path, char *bytes, size_t size, TensorFile **out_file, simba_error *error) {
+/* ---- Files ---- */
+
+simba_status tensor_file_create(const char *path, char *bytes, TensorFile **out_file, simba_error *error) {
   TensorFile *file = calloc(1, sizeof *file);
   if (!file) {
     free(bytes);
@@ -284,13 +291,25 @@ static simba_status parse_bytes(const char *path, char *bytes, size_t size, Tens
   }
   file->memory[MEMORY_BYTES] = bytes;
   file->path = file->memory[MEMORY_PATH] = text_copy(path);
-  simba_status status = file->path ? parse_owned(file, bytes, size, error) : error_set_memory(error, path);
-  if (status) {
+  if (!file->path) {
     tensor_file_close(file);
-    return status;
+    return error_set_memory(error, path);
   }
   *out_file = file;
   return SIMBA_OK;
+}
+
+/* Takes over `bytes`. */
+static simba_status parse_bytes(const char *path, char *bytes, size_t size, TensorFile **out_file, simba_error *error) {
+  TensorFile *file;
+  simba_status status = tensor_file_create(path, bytes, &file, error);
+  if (status) return status;
+  status = tensor_file_read_header(file, size, error);
+  if (status)
+    tensor_file_close(file);
+  else
+    *out_file = file;
+  return status;
 }
 
 simba_status tensor_file_open(const char *path, TensorFile **out_file, simba_error *error) {
@@ -311,12 +330,41 @@ simba_status tensor_file_parse(const char *path, const void *bytes, size_t size,
 void tensor_file_close(TensorFile *file) {
   if (!file) return;
   cJSON_Delete(file->memory[MEMORY_JSON]);
-  free(file->memory[MEMORY_BYTES]);
-  free(file->memory[MEMORY_PATH]);
-  free(file->memory[MEMORY_NOTE]);
+  file->memory[MEMORY_JSON] = NULL;
+  for (int i = 0; i < MEMORY_COUNT; i++) free(file->memory[i]);
   free(file->metadata);
   free(file->tensor);
   free(file);
+}
+
+simba_status tensor_file_check_names(const TensorFile *file, simba_error *error) {
+  const char **names = memory_allocate(file->count, sizeof *names), *twice = NULL;
+  if (!names) return error_set_memory(error, file->path);
+  for (size_t i = 0; i < file->count; i++) names[i] = file->tensor[i].name;
+  texts_sort(names, file->count);
+  for (size_t i = 1; i < file->count && !twice; i++)
+    if (strcmp(names[i - 1], names[i]) == 0) twice = names[i];
+  free(names);
+  if (!twice) return SIMBA_OK;
+  return error_set(error, SIMBA_DATA_ERROR, "%s: two tensors have the name '%.200s'", file->path, twice);
+}
+
+simba_status tensor_file_add_note(TensorFile *file, simba_error *error, const char *format, ...) {
+  char *note = NULL, *both = NULL;
+  va_list arguments;
+  va_start(arguments, format);
+  bool made = vasprintf(&note, format, arguments) >= 0;
+  va_end(arguments);
+  if (!made) return error_set_memory(error, file->path);
+  if (file->note) {
+    made = asprintf(&both, "%s; %s", file->note, note) >= 0;
+    free(note);
+    if (!made) return error_set_memory(error, file->path);
+    note = both;
+  }
+  free(file->memory[MEMORY_NOTE]);
+  file->note = file->memory[MEMORY_NOTE] = note;
+  return SIMBA_OK;
 }
 
 /* ---- Using what was read ---- */
@@ -387,26 +435,64 @@ static double element(const Tensor *tensor, int64_t index) {
   return value;
 }
 
-static simba_status check_real(const TensorFile *file, const Tensor *tensor, simba_error *error) {
-  if (tensor->type != TENSOR_I64) return SIMBA_OK;
-  return error_set(error, SIMBA_DATA_ERROR, "%s: tensor '%.200s': dtype I64: expected F32, F64, F16 or BF16",
-                   file->path, tensor->name);
+static int64_t whole_element(const Tensor *tensor, int64_t index) {
+  const char *at = (const char *)tensor->bytes + (size_t)index * tensor_type_size(tensor->type);
+  int64_t value = 0;
+  int32_t half;
+  int16_t quarter;
+  switch (tensor->type) {
+    case TENSOR_I64:
+      memcpy(&value, at, sizeof value);
+      break;
+    case TENSOR_I32:
+      memcpy(&half, at, sizeof half);
+      return half;
+    case TENSOR_I16:
+      memcpy(&quarter, at, sizeof quarter);
+      return quarter;
+    case TENSOR_I8:
+      return *(const signed char *)at;
+    case TENSOR_U8:
+      return *(const unsigned char *)at;
+    case TENSOR_BOOL:
+      return *at != 0;
+    default:
+      break;
+  }
+  return value;
+}
+
+/* Within +-2^`bits` every whole number is exact. */
+static simba_status check_exact(const TensorFile *file, const Tensor *tensor, int64_t value, int bits,
+                                simba_error *error) {
+  int64_t most = INT64_C(1) << bits;
+  if (value >= -most && value <= most) return SIMBA_OK;
+  return error_set(error, SIMBA_DATA_ERROR,
+                   "%s: tensor '%.200s' of type %s: %" PRId64 " is not exact as a number of %d bits", file->path,
+                   tensor->name, tensor_type_name(tensor->type), value, bits);
 }
 
 simba_status tensor_read_f32(const TensorFile *file, const Tensor *tensor, float *out, simba_error *error) {
-  simba_status status = check_real(file, tensor, error);
-  if (status) return status;
   if (tensor->type == TENSOR_F32) { /* bit for bit, NaN payloads included */
     if (tensor->count) memcpy(out, tensor->bytes, (size_t)tensor->count * sizeof *out);
     return SIMBA_OK;
   }
-  for (int64_t i = 0; i < tensor->count; i++) out[i] = (float)element(tensor, i);
-  return SIMBA_OK;
+  bool real = tensor_type_is_real(tensor->type);
+  simba_status status = SIMBA_OK;
+  for (int64_t i = 0; i < tensor->count && !status; i++) {
+    if (!real) status = check_exact(file, tensor, whole_element(tensor, i), FLT_MANT_DIG, error);
+    if (!status) out[i] = real ? (float)element(tensor, i) : (float)whole_element(tensor, i);
+  }
+  return status;
 }
 
 simba_status tensor_read_f64(const TensorFile *file, const Tensor *tensor, double *out, simba_error *error) {
-  simba_status status = check_real(file, tensor, error);
-  for (int64_t i = 0; !status && i < tensor->count; i++) out[i] = element(tensor, i);
+  bool real = tensor_type_is_real(tensor->type);
+  simba_status status = SIMBA_OK;
+  for (int64_t i = 0; i < tensor->count && !status; i++) {
+    if (!real) status = check_exact(file, tensor, whole_element(tensor, i), DBL_MANT_DIG, error);
+    if (!status) out[i] = real ? element(tensor, i) : (double)whole_element(tensor, i);
+  }
   return status;
 }
 

@@ -7,7 +7,19 @@
 
 #include "status.h"
 
-typedef enum TensorType { TENSOR_F32, TENSOR_F64, TENSOR_F16, TENSOR_BF16, TENSOR_I64, TENSOR_TYPE_COUNT } TensorType;
+typedef enum TensorType {
+  TENSOR_F32,
+  TENSOR_F64,
+  TENSOR_F16,
+  TENSOR_BF16,
+  TENSOR_I64, /* from here on: whole numbers */
+  TENSOR_I32,
+  TENSOR_I16,
+  TENSOR_I8,
+  TENSOR_U8,
+  TENSOR_BOOL,
+  TENSOR_TYPE_COUNT
+} TensorType;
 
 typedef struct Tensor {
   const char *name;
@@ -29,11 +41,12 @@ typedef struct TensorFile {
   size_t metadata_count;
   TensorMetadata *metadata;
   const char *note; /* NULL, or what is odd but harmless: bytes that belong to no tensor */
-  void *memory[6];  /* owned */
+  void *memory[7];  /* owned */
 } TensorFile;
 
 const char *tensor_type_name(TensorType type);
 size_t tensor_type_size(TensorType type);
+bool tensor_type_is_real(TensorType type); /* no whole numbers */
 
 simba_status tensor_file_open(const char *path, TensorFile **out_file, simba_error *error);
 /* The same from memory, which is copied; `path` is for messages. */
@@ -48,8 +61,8 @@ const char *tensor_file_metadata(const TensorFile *file, const char *key);
 bool tensor_shape_equal(int32_t rank_a, const int64_t *shape_a, int32_t rank_b, const int64_t *shape_b);
 /* "[2, 3]" into `out`, cut to `size` bytes. */
 void tensor_shape_text(int32_t rank, const int64_t *shape, char *out, size_t size);
-/* Copies a tensor's elements as f32 (exact from F32, F16 and BF16, rounded from F64) or f64. SIMBA_DATA_ERROR for I64,
- * which is no real tensor, naming it. */
+/* Copies a tensor's elements as f32 (exact from F32, F16 and BF16, rounded from F64) or f64. Whole numbers are copied
+ * where they can be exactly; SIMBA_DATA_ERROR names the tensor and the first one that cannot. */
 simba_status tensor_read_f32(const TensorFile *file, const Tensor *tensor, float *out, simba_error *error);
 simba_status tensor_read_f64(const TensorFile *file, const Tensor *tensor, double *out, simba_error *error);
 /* Finds `name`, checks that its shape is the expected one, and reads it. */

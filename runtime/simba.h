@@ -152,8 +152,25 @@ SIMBA_API simba_status simba_model_get(simba_model *model, simba_tensor_kind kin
 
 /* ---- Weights: safetensors, names as in the state dict, F32 (F16, BF16 and F64 are converted on loading) ---- */
 
-/* All or nothing: on an error the model is unchanged. SIMBA_DATA_ERROR names a missing, extra or misshapen tensor. */
+/* Where weights are. */
+typedef struct simba_weights_source {
+  size_t size;      /* sizeof(simba_weights_source) */
+  const char *path; /* safetensors, or what torch.save wrote (.pth, .pt; zip or older): told apart by their content. A
+                     * PyTorch file is data only: its pickle is read by a list of what may be in it and never run */
+  const char *key;  /* which dict of a PyTorch file holds the weights: "model_ema"; NULL: by rule (docs/weights.md) */
+  const char *map;  /* NULL, or what its tensors are called in the model: "mamba-ssm", "huggingface", or a file */
+} simba_weights_source;
+
+/* All or nothing: on an error the model is unchanged. SIMBA_DATA_ERROR where a tensor is missing, extra or has another
+ * shape: the message names some, simba_model_weights_report has all. */
 SIMBA_API simba_status simba_model_load_weights(simba_model *model, const char *path);
+SIMBA_API simba_status simba_model_load_weights_from(simba_model *model, const simba_weights_source *source);
+/* Of the last of these two: a line for each tensor that is missing, extra or of another shape, with the nearest name of
+ * the other side, up to 20 of a kind; "" after success. Valid until the next one. */
+SIMBA_API const char *simba_model_weights_report(const simba_model *model);
+/* Of the last of these two, where it succeeded: what is to be known of the file, such as what of it was not used; "" for
+ * nothing. */
+SIMBA_API const char *simba_model_weights_note(const simba_model *model);
 /* Atomic: the file is complete and synced, or as it was before. */
 SIMBA_API simba_status simba_model_save_weights(simba_model *model, const char *path);
 

@@ -1,88 +1,94 @@
-/* weights.safetensors, declared in checkpoint.h: the model's own names, nothing missing and nothing besides. */
+#include "weights.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "checkpoint.h"
+#include "file.h"
+#include "name_map.h"
+#include "tensor_file_internal.h"
+#include "torch_file.h"
 
-simba_status checkpoint_write_weights(const char *path, const CheckpointTensor *tensors, size_t count, bool best,
-                                      const TensorMetadata *metadata, size_t metadata_count, simba_error *error) {
-  Tensor *out = memory_allocate(count, sizeof *out);
-  if (!out) return error_set_memory(error, path);
-  for (size_t i = 0; i < count; i++) {
-    const CheckpointTensor *tensor = &tensors[i];
-    out[i] = (Tensor){.name = tensor->name, .type = TENSOR_F32, .rank = tensor->rank};
-    out[i].bytes = best ? tensor->best : tensor->value;
-    memcpy(out[i].shape, tensor->shape, sizeof tensor->shape);
+/* ---- Reading ---- */
+
+static bool ends_in(const char *path, const char *end) {
+  size_t length = strlen(path), tail = strlen(end);
+  return length >= tail && strcmp(path + length - tail, end) == 0;
+}
+
+/* Wrappers of a whole model prefix all of its names; counters may stand beside it. */
+static simba_status take_off_prefix(TensorFile *file, const char *prefix, simba_error *error) {
+  size_t length = strlen(prefix), with = 0;
+  for (size_t i = 0; i < file->count; i++) {
+    bool has = strncmp(file->tensor[i].name, prefix, length) == 0 && file->tensor[i].name[length];
+    if (!has && tensor_type_is_real(file->tensor[i].type)) return SIMBA_OK;
+    with += has;
   }
-  simba_status status = tensor_file_write(path, out, count, metadata, metadata_count, error);
-  free(out);
+  if (!with) return SIMBA_OK;
+  for (size_t i = 0; i < file->count; i++)
+    if (strncmp(file->tensor[i].name, prefix, length) == 0) file->tensor[i].name += length;
+  simba_status status = tensor_file_add_note(file, error, "'%s' was taken off the names", prefix);
+  return status ? status : tensor_file_check_names(file, error);
+}
+
+static simba_status read_content(TensorFile *file, size_t size, const simba_weights_source *source,
+                                 simba_error *error) {
+  static const char *const prefixes[] = {"module.", "_orig_mod."};
+  const char *bytes = file->memory[MEMORY_BYTES];
+  simba_status status;
+  if (torch_file_recognise(bytes, size)) {
+    status = torch_file_read(file, size, source->key, error);
+    for (size_t k = 0; k < sizeof prefixes / sizeof *prefixes && !status; k++)
+      status = take_off_prefix(file, prefixes[k], error);
+    return status;
+  }
+  if (ends_in(file->path, ".pth") || ends_in(file->path, ".pt"))
+    return error_set(error, SIMBA_DATA_ERROR,
+                     "%s: not what torch.save writes: neither a zip file nor pickles behind PyTorch's magic number",
+                     file->path);
+  if (source->key)
+    return error_set(error, SIMBA_INVALID_ARGUMENT, "%s: not a PyTorch file: there is nothing that '%s' could choose",
+                     file->path, source->key);
+  return tensor_file_read_header(file, size, error);
+}
+
+/* Takes over `bytes`. */
+static simba_status parse_weights(const simba_weights_source *source, char *bytes, size_t size, TensorFile **out_file,
+                                  simba_error *error) {
+  TensorFile *file;
+  simba_status status = tensor_file_create(source->path, bytes, &file, error);
+  if (status) return status;
+  NameMap *map = NULL;
+  if (source->map) status = name_map_open(source->map, &map, error);
+  if (!status) status = read_content(file, size, source, error);
+  if (!status && map) status = name_map_apply_file(map, file, error);
+  name_map_free(map);
+  if (status)
+    tensor_file_close(file);
+  else
+    *out_file = file;
   return status;
 }
 
-/* Names for a message: all are counted, as many are shown as fit. */
-typedef struct NameList {
-  size_t count, used;
-  char text[600];
-} NameList;
-
-static void name_add(NameList *list, const char *name) {
-  list->count++;
-  size_t room = sizeof list->text - list->used;
-  int length = snprintf(list->text + list->used, room, "%s'%s'", list->count > 1 ? ", " : "", name);
-  if (length >= 0 && (size_t)length + sizeof ", ..." <= room) {
-    list->used += (size_t)length;
-  } else { /* this one does not fit, and later ones are not tried */
-    snprintf(list->text + list->used, room, "%s", list->used ? ", ..." : "...");
-    list->used = sizeof list->text;
-  }
+simba_status weights_open(const simba_weights_source *source, TensorFile **out_file, simba_error *error) {
+  char *bytes;
+  size_t size;
+  simba_status status = file_read(source->path, &bytes, &size, error);
+  return status ? status : parse_weights(source, bytes, size, out_file, error);
 }
 
-static simba_status check_names(const TensorFile *file, const CheckpointTensor *tensors, size_t count,
-                                simba_error *error) {
-  NameList missing = {0}, extra = {0};
-  for (size_t i = 0; i < count; i++)
-    if (!tensor_file_find(file, tensors[i].name)) name_add(&missing, tensors[i].name);
-  for (size_t i = 0; i < file->count; i++) {
-    bool known = false;
-    for (size_t k = 0; k < count && !known; k++) known = strcmp(tensors[k].name, file->tensor[i].name) == 0;
-    if (!known) name_add(&extra, file->tensor[i].name);
-  }
-  if (missing.count && extra.count)
-    return error_set(error, SIMBA_DATA_ERROR, "%s: %zu missing: %s; %zu not the model's: %s", file->path, missing.count,
-                     missing.text, extra.count, extra.text);
-  if (missing.count)
-    return error_set(error, SIMBA_DATA_ERROR, "%s: %zu missing: %s", file->path, missing.count, missing.text);
-  if (extra.count)
-    return error_set(error, SIMBA_DATA_ERROR, "%s: %zu not the model's: %s", file->path, extra.count, extra.text);
-  return SIMBA_OK;
+simba_status weights_parse(const simba_weights_source *source, const void *bytes, size_t size, TensorFile **out_file,
+                           simba_error *error) {
+  char *copy = memory_allocate(size, 1);
+  if (!copy) return error_set_memory(error, source->path);
+  if (size) memcpy(copy, bytes, size);
+  return parse_weights(source, copy, size, out_file, error);
 }
 
-/* Shape and type of every tensor, before any is copied. */
-static simba_status check_shapes(const TensorFile *file, const CheckpointTensor *tensors, size_t count,
-                                 simba_error *error) {
-  for (size_t i = 0; i < count; i++) {
-    const Tensor *found = tensor_file_find(file, tensors[i].name);
-    if (found->type != TENSOR_I64 && tensor_shape_equal(found->rank, found->shape, tensors[i].rank, tensors[i].shape))
-      continue;
-    char shape[200], expected[200];
-    tensor_shape_text(found->rank, found->shape, shape, sizeof shape);
-    tensor_shape_text(tensors[i].rank, tensors[i].shape, expected, sizeof expected);
-    return error_set(error, SIMBA_DATA_ERROR, "%s: tensor '%.200s' is %s %s: expected F32 %s", file->path, found->name,
-                     tensor_type_name(found->type), shape, expected);
-  }
-  return SIMBA_OK;
-}
-
-simba_status checkpoint_read_weights(const char *path, const CheckpointTensor *tensors, size_t count,
-                                     simba_error *error) {
-  TensorFile *file;
-  simba_status status = tensor_file_open(path, &file, error);
-  if (status) return status;
-  status = check_names(file, tensors, count, error);
-  if (!status) status = check_shapes(file, tensors, count, error);
-  for (size_t i = 0; i < count && !status; i++)
-    status = tensor_read_f32(file, tensor_file_find(file, tensors[i].name), tensors[i].value, error);
-  tensor_file_close(file);
+simba_status weights_read(const TensorFile *file, const CheckpointTensor *tensors, const WeightsMatch *match,
+                          simba_error *error) {
+  simba_status status = SIMBA_OK;
+  for (size_t i = 0; i < match->count && !status; i++)
+    if (match->fit[i] == WEIGHT_FITS) status = tensor_read_f32(file, match->found[i], tensors[i].value, error);
   return status;
 }
