@@ -85,9 +85,22 @@ simba_status weights_parse(const simba_weights_source *source, const void *bytes
   return parse_weights(source, copy, size, out_file, error);
 }
 
+/* Whole numbers that are not exact as f32 are found before anything is written. */
+static simba_status check_whole_numbers(const TensorFile *file, const WeightsMatch *match, simba_error *error) {
+  simba_status status = SIMBA_OK;
+  for (size_t i = 0; i < match->count && !status; i++) {
+    const Tensor *tensor = match->found[i];
+    if (match->fit[i] != WEIGHT_FITS || tensor_type_is_real(tensor->type)) continue;
+    float *values = memory_allocate((size_t)tensor->count, sizeof *values);
+    status = values ? tensor_read_f32(file, tensor, values, error) : error_set_memory(error, file->path);
+    free(values);
+  }
+  return status;
+}
+
 simba_status weights_read(const TensorFile *file, const CheckpointTensor *tensors, const WeightsMatch *match,
                           simba_error *error) {
-  simba_status status = SIMBA_OK;
+  simba_status status = check_whole_numbers(file, match, error);
   for (size_t i = 0; i < match->count && !status; i++)
     if (match->fit[i] == WEIGHT_FITS) status = tensor_read_f32(file, match->found[i], tensors[i].value, error);
   return status;

@@ -35,6 +35,7 @@ typedef struct WeightsMatch {
 simba_status weights_match(TensorFile *file, const CheckpointTensor *tensors, size_t count, WeightsMatch *out_match,
                            simba_error *error);
 simba_status weights_check(const TensorFile *file, const WeightsMatch *match, simba_error *error);
+/* All or nothing: SIMBA_DATA_ERROR where whole numbers are not exact as f32. */
 simba_status weights_read(const TensorFile *file, const CheckpointTensor *tensors, const WeightsMatch *match,
                           simba_error *error);
 void weights_match_free(WeightsMatch *match); /* what weights_match filled in, or zeros */

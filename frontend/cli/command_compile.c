@@ -1,4 +1,4 @@
-#include "options.h"
+#include "weights_options.h"
 
 #include "frontend/driver/export_library.h"
 
@@ -14,7 +14,8 @@ typedef struct CompileOptions {
 
 static const struct argp_option compile_options[] = {
     {"output", 'o', "LIB.so|LIB.a|LIB.o", 0, "What to write; the header goes beside it", 1},
-    {"weights", KEY_WEIGHTS, "W.safetensors", 0, "Weights to embed; without them the caller gives them at run time", 1},
+    {"weights", KEY_WEIGHTS, WEIGHTS_ARGUMENT, 0, "Weights to embed; without them the caller gives them at run time",
+     1},
     {"target", KEY_TARGET, "TRIPLE", 0, "For this target (default this machine; others give .o and .a)", 1},
     {"cpu", KEY_CPU, "NAME", 0, "For this processor (default this machine's)", 1},
     {0},
@@ -25,12 +26,13 @@ static error_t parse_compile(int key, char *argument, struct argp_state *state) 
   switch (key) {
     case ARGP_KEY_INIT:
       state->child_inputs[0] = &options->common;
+      state->child_inputs[1] = &options->export_options.weights;
       return 0;
     case 'o':
       options->export_options.output = argument;
       return 0;
     case KEY_WEIGHTS:
-      options->export_options.weights = argument;
+      options->export_options.weights.path = argument;
       return 0;
     case KEY_TARGET:
       options->export_options.triple = argument;
@@ -68,12 +70,13 @@ static int compile_model(CompileOptions *options) {
     if (status != SIMBA_OK) compiler = NULL; /* model_create took it */
   }
   if (status == SIMBA_OK) status = export_library(model, &options->export_options, &result, &error);
+  report_model_weights(common, options->export_options.weights.path, model);
   report_compilation(common, compiler);
   if (status == SIMBA_OK && !common->quiet) {
     fprintf(stderr, "%s and %s: %s, %s, %lld KB, %lld KB of weights in it; %lld KB of memory for a batch of 1\n",
             options->export_options.output, result.header_path, result.triple, result.cpu,
             (long long)(result.object_bytes + 1023) / 1024,
-            options->export_options.weights ? (long long)(result.weight_bytes + 1023) / 1024 : 0LL,
+            options->export_options.weights.path ? (long long)(result.weight_bytes + 1023) / 1024 : 0LL,
             (long long)(result.arena_bytes + 1023) / 1024);
   }
   int code = report_failure(status, &error);
@@ -85,7 +88,7 @@ static int compile_model(CompileOptions *options) {
 }
 
 int command_compile(int argc, char **argv) {
-  static const struct argp_child children[] = {{&common_argp, 0, 0, 10}, {0}};
+  static const struct argp_child children[] = {{&common_argp, 0, 0, 10}, {&weights_argp, 0, 0, 5}, {0}};
   static const struct argp parser = {
       .options = compile_options,
       .parser = parse_compile,

@@ -1,4 +1,4 @@
-#include "options.h"
+#include "weights_options.h"
 
 #include "frontend/driver/forecast_data.h"
 
@@ -12,14 +12,15 @@ enum { KEY_WEIGHTS = 0x100, KEY_DATA, KEY_SPLIT, KEY_JSON, KEY_BATCH, KEY_PICTUR
 typedef struct EvalOptions {
   CommonOptions common;
   ForecastOptions forecast;
-  const char *weights, *picture;
+  simba_weights_source weights;
+  const char *picture;
   SeriesSplit split;
   int64_t batch;
   bool json, terminal;
 } EvalOptions;
 
 static const struct argp_option eval_options[] = {
-    {"weights", KEY_WEIGHTS, "W.safetensors", 0, "Trained weights", 1},
+    {"weights", KEY_WEIGHTS, WEIGHTS_ARGUMENT, 0, "Trained weights", 1},
     {"data", KEY_DATA, "SERIES.csv", 0, "The series they were trained on (default: the built-in seattle-hourly.csv)",
      1},
     {"split", KEY_SPLIT, "test|val|train", 0, "Which windows (default test)", 1},
@@ -39,9 +40,10 @@ static error_t parse_eval(int key, char *argument, struct argp_state *state) {
   switch (key) {
     case ARGP_KEY_INIT:
       state->child_inputs[0] = &options->common;
+      state->child_inputs[1] = &options->weights;
       return 0;
     case KEY_WEIGHTS:
-      options->weights = argument;
+      options->weights.path = argument;
       return 0;
     case KEY_DATA:
       options->forecast.data_path = argument;
@@ -70,7 +72,7 @@ static error_t parse_eval(int key, char *argument, struct argp_state *state) {
       return common_positional(&options->common, argument, state);
     case ARGP_KEY_END:
       if (!options->common.model_path) argp_error(state, "which model file?");
-      if (!options->weights) argp_error(state, "--weights says which weights");
+      if (!options->weights.path) argp_error(state, "--weights says which weights");
       return 0;
     default:
       return ARGP_ERR_UNKNOWN;
@@ -129,7 +131,8 @@ static simba_status print_json(const EvalOptions *options, const Forecast *forec
 }
 
 static simba_status evaluate(EvalOptions *options, Forecast *forecast, simba_error *error) {
-  simba_status status = simba_model_load_weights(forecast->model, options->weights);
+  simba_status status = simba_model_load_weights_from(forecast->model, &options->weights);
+  report_model_weights(&options->common, options->weights.path, forecast->model);
   if (status != SIMBA_OK) return error_set(error, status, "%s", simba_model_message(forecast->model));
   simba_trainer *trainer = NULL;
   SplitScore score;
@@ -167,7 +170,7 @@ static int eval_model(EvalOptions *options) {
 }
 
 int command_eval(int argc, char **argv) {
-  static const struct argp_child children[] = {{&common_argp, 0, 0, 10}, {0}};
+  static const struct argp_child children[] = {{&common_argp, 0, 0, 10}, {&weights_argp, 0, 0, 5}, {0}};
   static const struct argp parser = {
       .options = eval_options,
       .parser = parse_eval,

@@ -1,5 +1,6 @@
-#include "options.h"
+#include "weights_options.h"
 
+#include "frontend/driver/model_weights.h"
 #include "frontend/driver/tensor_run.h"
 
 #include <stdlib.h>
@@ -9,7 +10,8 @@ enum { KEY_TENSORS = 0x100, KEY_OUT, KEY_GRAD, KEY_MODE, KEY_CHECK, KEY_TOLERANC
 
 typedef struct RunOptions {
   CommonOptions common;
-  const char *tensors, *weights, *out, *check;
+  const char *tensors, *out, *check;
+  simba_weights_source weights;
   double tolerance; /* negative: what the golden file states */
   TensorRunOptions run;
 } RunOptions;
@@ -17,7 +19,7 @@ typedef struct RunOptions {
 static const struct argp_option run_options[] = {
     {"tensors", KEY_TENSORS, "IN.safetensors", 0, "in.<input>, param.<path>, buf.<state>, and cotangents lw.<output>",
      1},
-    {"weights", KEY_WEIGHTS, "W.safetensors", 0, "Trained weights, in place of IN's param.* and buf.*", 1},
+    {"weights", KEY_WEIGHTS, WEIGHTS_ARGUMENT, 0, "Trained weights, in place of IN's param.* and buf.*", 1},
     {"out", KEY_OUT, "OUT.safetensors", 0, "Where results go: out.*, buf_after.*, loss, gin.*, gparam.*", 1},
     {"grad", KEY_GRAD, 0, 0, "Gradients too: of sum(out * lw), or of the model's loss where IN has no lw.*", 1},
     {"mode", KEY_MODE, "infer|train", 0, "The static `training`, and whether states are updated (default infer)", 1},
@@ -36,12 +38,13 @@ static error_t parse_run(int key, char *argument, struct argp_state *state) {
   switch (key) {
     case ARGP_KEY_INIT:
       state->child_inputs[0] = &options->common;
+      state->child_inputs[1] = &options->weights;
       return 0;
     case KEY_TENSORS:
       options->tensors = argument;
       return 0;
     case KEY_WEIGHTS:
-      options->weights = argument;
+      options->weights.path = argument;
       return 0;
     case KEY_OUT:
       options->out = argument;
@@ -102,6 +105,17 @@ static void report_notes(const RunOptions *options, const TensorFile *in, const 
     fprintf(stderr, "note: %s: '%s' is no part of the model, ignored\n", options->tensors, run->note[k]);
 }
 
+static simba_status open_weights(RunOptions *options, Compiler *compiler, TensorFile **out_file, simba_error *error) {
+  Model *model;
+  const char *report;
+  simba_status status = compiler_model(compiler, false, &model, error);
+  if (status == SIMBA_OK) status = weights_open(&options->weights, out_file, error);
+  if (status != SIMBA_OK) return status;
+  status = model_check_weights(model, *out_file, options->common.arena, &report, error);
+  report_weights(&options->common, options->weights.path, (*out_file)->note, report);
+  return status;
+}
+
 static int run_model(RunOptions *options) {
   CommonOptions *common = &options->common;
   Compiler *compiler = NULL;
@@ -111,7 +125,7 @@ static int run_model(RunOptions *options) {
   simba_error error = {0};
   simba_status status = compiler_open(common->model_path, &common->compiler, &compiler, &error);
   if (status == SIMBA_OK) status = tensor_file_open(options->tensors, &in, &error);
-  if (status == SIMBA_OK && options->weights) status = tensor_file_open(options->weights, &weights, &error);
+  if (status == SIMBA_OK && options->weights.path) status = open_weights(options, compiler, &weights, &error);
   options->run.weights = weights;
   if (status == SIMBA_OK) status = tensor_run(compiler, in, &options->run, &run, &error);
   report_diagnostics(common, compiler);
@@ -132,7 +146,7 @@ static int run_model(RunOptions *options) {
 }
 
 int command_run(int argc, char **argv) {
-  static const struct argp_child children[] = {{&common_argp, 0, 0, 10}, {0}};
+  static const struct argp_child children[] = {{&common_argp, 0, 0, 10}, {&weights_argp, 0, 0, 5}, {0}};
   static const struct argp parser = {
       .options = run_options,
       .parser = parse_run,

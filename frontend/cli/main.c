@@ -13,6 +13,8 @@ static const Command commands[] = {
     {"run", command_run, "run a model on tensors from a file, with gradients if wanted"},
     {"compile", command_compile, "export a model as a shared library, archive or object with a C header"},
     {"bench", command_bench, "how long each kernel of a model takes, beside what the machine can do"},
+    {"convert", command_convert,
+     "weights of PyTorch or safetensors renamed, compared with a model, written as safetensors"},
     {"dump", command_dump, "show what the compiler makes of a model at any stage"},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };

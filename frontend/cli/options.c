@@ -43,7 +43,7 @@ static const struct argp_option common_options[] = {
     {0},
 };
 
-static void add_setting(CommonOptions *common, const char *text, struct argp_state *state) {
+void common_setting(CommonOptions *common, const char *text, struct argp_state *state) {
   const char *equals = strchr(text, '=');
   if (!equals || equals == text) argp_error(state, "--set takes NAME=VALUE, not '%s'", text);
   if (!equals) return;
@@ -73,7 +73,7 @@ static error_t parse_common(int key, char *argument, struct argp_state *state) {
   CompilerOptions *options = &common->compiler;
   switch (key) {
     case 's':
-      add_setting(common, argument, state);
+      common_setting(common, argument, state);
       return 0;
     case KEY_MODEL:
       options->model_name = argument;

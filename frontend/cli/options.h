@@ -30,6 +30,7 @@ int command_run(int argc, char **argv);
 int command_compile(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_dump(int argc, char **argv);
+int command_convert(int argc, char **argv);
 
 /* What every command that reads a model takes. Its argp is a child of the command's own; the command's parser sets
  * state->child_inputs[0] to a CommonOptions on ARGP_KEY_INIT and gives positional arguments to its own table. */
@@ -50,6 +51,8 @@ void common_end(CommonOptions *common);
 /* The first positional argument; more than one is a usage error. */
 error_t common_positional(CommonOptions *common, char *argument, struct argp_state *state);
 
+/* NAME=VALUE of --set, or a usage error. */
+void common_setting(CommonOptions *common, const char *text, struct argp_state *state);
 /* Whether --set gave it. */
 bool common_sets(const CommonOptions *common, const char *name);
 

@@ -4,6 +4,7 @@
 #include "fingerprint.h"
 #include "link.h"
 #include "runtime/file.h"
+#include "runtime/weights.h"
 #include "standardisation.h"
 
 #include <stdio.h>
@@ -52,7 +53,7 @@ static CodegenExport export_spec(simba_model *model, const ExportOptions *option
                         .version = SIMBAC_VERSION,
                         .source_hash = arena_format(compiler->arena, "%016llx",
                                                     (unsigned long long)fingerprint_model(compiler, model->model))};
-  if (options->weights) {
+  if (options->weights.path) {
     spec.parameter = model->infer->call.parameter;
     spec.state = model->infer->call.state;
     spec.prepared = model->infer->call.prepared;
@@ -115,13 +116,15 @@ static simba_status write_files(Compiler *compiler, const ExportOptions *options
   return status;
 }
 
-static simba_status load_and_prepare(simba_model *model, const char *weights, Standardisation *out_series,
-                                     simba_error *error) {
-  simba_status status = simba_model_load_weights(model, weights);
-  if (status != SIMBA_OK) return error_set(error, status, "%s", simba_model_message(model));
-  status = standardisation_read(weights, model->compiler->arena, out_series, error);
+static simba_status load_and_prepare(simba_model *model, const simba_weights_source *weights,
+                                     Standardisation *out_series, simba_error *error) {
+  TensorFile *file;
+  simba_status status = weights_open(weights, &file, error);
   if (status != SIMBA_OK) return status;
-  return execution_prepare(model->infer, error);
+  status = model_load_tensors(model, file, error);
+  if (status == SIMBA_OK) status = standardisation_read(file, model->compiler->arena, out_series, error);
+  tensor_file_close(file);
+  return status == SIMBA_OK ? execution_prepare(model->infer, error) : status;
 }
 
 simba_status export_library(simba_model *model, const ExportOptions *options, ExportResult *out_result,
@@ -133,7 +136,7 @@ simba_status export_library(simba_model *model, const ExportOptions *options, Ex
   simba_status status = output_form(options, &form, error);
   if (status == SIMBA_OK) status = check_name(model->model->name, error);
   if (status == SIMBA_OK) status = model_compile_inference(model, error);
-  if (status == SIMBA_OK && options->weights) status = load_and_prepare(model, options->weights, &series, error);
+  if (status == SIMBA_OK && options->weights.path) status = load_and_prepare(model, &options->weights, &series, error);
   if (status == SIMBA_OK) status = generate(model, options, &series, objects, &header, error);
   if (status != SIMBA_OK) return status;
   ASSERT(objects->count == 1);

@@ -5,8 +5,8 @@
 #include "handle.h"
 
 typedef struct ExportOptions {
-  const char *output;  /* .so, .a or .o */
-  const char *weights; /* NULL: the caller of the library gives them */
+  const char *output;           /* .so, .a or .o */
+  simba_weights_source weights; /* path NULL: the caller of the library gives them */
   const char *triple, *cpu;
 } ExportOptions;
 

@@ -134,6 +134,8 @@ void simba_model_destroy(simba_model *model) {
   block_destroy(&model->parameters);
   block_destroy(&model->states);
   compiler_close(model->compiler);
+  free(model->weights_report);
+  free(model->weights_note);
   free(model);
 }
 

@@ -28,6 +28,7 @@ struct simba_model {
   float **discard; /* where an output that is not wanted goes */
   int64_t discard_batch;
   bool prepared; /* infer's prepared block fits the weights */
+  char *weights_report, *weights_note; /* of the last file of weights; NULL: "" */
   simba_error error;
 };
 
@@ -62,6 +63,9 @@ simba_status model_initialise(simba_model *model, uint64_t seed, simba_error *er
 /* The tensors of a checkpoint of this model; `trainer` adds moments, `best_*` (NULL: none) the best weights. */
 CheckpointTensor *model_checkpoint_tensors(simba_model *model, simba_trainer *trainer, float *best_parameters,
                                            float *best_states, size_t *out_count);
+/* What simba_model_load_weights_from does with a file that is open: all of its tensors into parameters and states, or
+ * none; the model's report and note are the file's then. */
+simba_status model_load_tensors(simba_model *model, TensorFile *file, simba_error *error);
 /* simba_trainer_create with frozen parameters: those whose path matches one of the globs. A glob that matches nothing
  * is SIMBA_INVALID_ARGUMENT. */
 simba_status trainer_create(simba_model *model, const simba_training *training, const char *const *freeze,

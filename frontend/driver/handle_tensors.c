@@ -1,7 +1,7 @@
 #include "handle.h"
 #include "plain_locale.h"
 
-#include "runtime/safetensors.h"
+#include "runtime/weights.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -141,16 +141,52 @@ static void describe(const WeightBlock *block, uint32_t index, Tensor *out_tenso
   out_tensor->bytes = block->values + block->offset[index];
 }
 
-simba_status simba_model_load_weights(simba_model *model, const char *path) {
-  PLAIN_LOCALE(locale);
-  error_clear(&model->error);
+simba_status model_load_tensors(simba_model *model, TensorFile *file, simba_error *error) {
   size_t count;
   CheckpointTensor *tensors = model_checkpoint_tensors(model, NULL, NULL, NULL, &count);
-  if (!tensors) return error_set_memory(&model->error, "weights");
-  simba_status status = checkpoint_read_weights(path, tensors, count, &model->error);
-  free(tensors);
+  if (!tensors) return error_set_memory(error, "weights");
+  WeightsMatch match = {0};
+  simba_status status = weights_match(file, tensors, count, &match, error);
+  if (status == SIMBA_OK) {
+    free(model->weights_report);
+    free(model->weights_note);
+    model->weights_report = match.report;
+    model->weights_note = text_copy(file->note);
+    match.report = NULL; /* the model's now */
+    status = weights_check(file, &match, error);
+  }
+  if (status == SIMBA_OK) status = weights_read(file, tensors, &match, error);
   if (status == SIMBA_OK) model->prepared = false;
+  weights_match_free(&match);
+  free(tensors);
   return status;
+}
+
+simba_status simba_model_load_weights_from(simba_model *model, const simba_weights_source *given) {
+  PLAIN_LOCALE(locale);
+  error_clear(&model->error);
+  simba_weights_source source = {0};
+  if (given) memcpy(&source, given, given->size < sizeof source ? given->size : sizeof source);
+  if (!source.path) return error_set(&model->error, SIMBA_INVALID_ARGUMENT, "the source must have a size and a path");
+  TensorFile *file;
+  simba_status status = weights_open(&source, &file, &model->error);
+  if (status != SIMBA_OK) return status;
+  status = model_load_tensors(model, file, &model->error);
+  tensor_file_close(file);
+  return status;
+}
+
+simba_status simba_model_load_weights(simba_model *model, const char *path) {
+  const simba_weights_source source = {.size = sizeof source, .path = path};
+  return simba_model_load_weights_from(model, &source);
+}
+
+const char *simba_model_weights_report(const simba_model *model) {
+  return model->weights_report ? model->weights_report : "";
+}
+
+const char *simba_model_weights_note(const simba_model *model) {
+  return model->weights_note ? model->weights_note : "";
 }
 
 simba_status simba_model_save_weights(simba_model *model, const char *path) {

@@ -38,21 +38,14 @@ static const double *parse_numbers(const char *text, Arena *arena, int64_t *out_
   return values;
 }
 
-simba_status standardisation_read(const char *weights, Arena *arena, Standardisation *out, simba_error *error) {
-  TensorFile *file;
-  simba_status status = tensor_file_open(weights, &file, error);
-  if (status != SIMBA_OK) return status;
+simba_status standardisation_read(const TensorFile *file, Arena *arena, Standardisation *out, simba_error *error) {
   const char *mean = tensor_file_metadata(file, KEYS[0]), *deviation = tensor_file_metadata(file, KEYS[1]);
   *out = (Standardisation){0};
-  if (mean || deviation) {
-    int64_t deviations = 0;
-    out->mean = mean ? parse_numbers(mean, arena, &out->channels) : NULL;
-    out->deviation = deviation ? parse_numbers(deviation, arena, &deviations) : NULL;
-    if (!out->mean || !out->deviation || deviations != out->channels) {
-      status = error_set(error, SIMBA_DATA_ERROR, "%s: metadata '%s' and '%s' are not a number for each channel",
-                         weights, KEYS[0], KEYS[1]);
-    }
-  }
-  tensor_file_close(file);
-  return status;
+  if (!mean && !deviation) return SIMBA_OK;
+  int64_t deviations = 0;
+  out->mean = mean ? parse_numbers(mean, arena, &out->channels) : NULL;
+  out->deviation = deviation ? parse_numbers(deviation, arena, &deviations) : NULL;
+  if (out->mean && out->deviation && deviations == out->channels) return SIMBA_OK;
+  return error_set(error, SIMBA_DATA_ERROR, "%s: metadata '%s' and '%s' are not a number for each channel", file->path,
+                   KEYS[0], KEYS[1]);
 }

@@ -16,6 +16,6 @@ typedef struct Standardisation {
 
 void standardisation_metadata(const Series *series, Arena *arena, TensorMetadata out_metadata[STANDARDISATION_KEYS]);
 /* From a weights file. SIMBA_DATA_ERROR where it has one that does not make sense. */
-simba_status standardisation_read(const char *weights, Arena *arena, Standardisation *out, simba_error *error);
+simba_status standardisation_read(const TensorFile *weights, Arena *arena, Standardisation *out, simba_error *error);
 
 #endif

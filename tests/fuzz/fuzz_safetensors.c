@@ -11,7 +11,7 @@ static void read_tensor(const TensorFile *file, const Tensor *tensor) {
   double *wide = malloc((size_t)tensor->count * sizeof *wide + 1);
   simba_error error;
   simba_status status = values ? tensor_read_f32(file, tensor, values, &error) : SIMBA_OK;
-  if ((status == SIMBA_OK) != (tensor->type != TENSOR_I64) && values) abort();
+  if (status != SIMBA_OK && tensor_type_is_real(tensor->type)) abort();
   if (wide && tensor_read_f64(file, tensor, wide, &error) == SIMBA_OK && tensor->type == TENSOR_F32 && values)
     for (int64_t i = 0; i < tensor->count; i++)
       if (wide[i] == wide[i] && wide[i] != (double)values[i]) abort();

@@ -29,6 +29,15 @@ static void write_weights(const TensorMetadata *metadata, size_t count) {
   ck_assert_int_eq(tensor_file_write(path, &tensor, 1, metadata, count, NULL), SIMBA_OK);
 }
 
+static simba_status read_back(Standardisation *out, simba_error *error) {
+  TensorFile *file;
+  simba_status status = tensor_file_open(path, &file, error);
+  if (status != SIMBA_OK) return status;
+  status = standardisation_read(file, arena, out, error);
+  tensor_file_close(file);
+  return status;
+}
+
 START_TEST(what_is_written_is_read_bit_by_bit) {
   double mean[] = {0.1, -1e300, 0}, deviation[] = {1.0 / 3, 5e-324, 1};
   Series series = {.channels = 3, .mean = mean, .deviation = deviation};
@@ -36,7 +45,7 @@ START_TEST(what_is_written_is_read_bit_by_bit) {
   standardisation_metadata(&series, arena, metadata);
   write_weights(metadata, STANDARDISATION_KEYS);
   Standardisation read;
-  ck_assert_int_eq(standardisation_read(path, arena, &read, NULL), SIMBA_OK);
+  ck_assert_int_eq(read_back(&read, NULL), SIMBA_OK);
   ck_assert_int_eq(read.channels, 3);
   ck_assert(!memcmp(read.mean, mean, sizeof mean) && !memcmp(read.deviation, deviation, sizeof deviation));
 }
@@ -45,7 +54,7 @@ END_TEST
 START_TEST(weights_of_others_have_none) {
   write_weights(NULL, 0);
   Standardisation read = {.channels = 7};
-  ck_assert_int_eq(standardisation_read(path, arena, &read, NULL), SIMBA_OK);
+  ck_assert_int_eq(read_back(&read, NULL), SIMBA_OK);
   ck_assert_int_eq(read.channels, 0);
 }
 END_TEST
@@ -58,7 +67,7 @@ START_TEST(nonsense_is_refused) {
   write_weights(metadata, NONSENSE[_i][1] ? 2 : 1);
   Standardisation read;
   simba_error error = {0};
-  ck_assert_int_eq(standardisation_read(path, arena, &read, &error), SIMBA_DATA_ERROR);
+  ck_assert_int_eq(read_back(&read, &error), SIMBA_DATA_ERROR);
   ck_assert_ptr_nonnull(strstr(error.message, "'series.mean' and 'series.deviation'"));
 }
 END_TEST

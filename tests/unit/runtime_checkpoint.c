@@ -223,20 +223,25 @@ START_TEST(weights_files) {
 }
 END_TEST
 
-/* Types: a checkpoint is F32 to the bit; weights may be any real type, but not whole numbers. */
+/* Types: a checkpoint is F32 to the bit; weights may be any real type, or whole numbers that are exact as F32. */
 START_TEST(types_of_tensors) {
   char path[128], expected[256];
   simba_error error;
   const double wide[2] = {0.1, -3};
+  int64_t whole[2] = {5, 33554433};
   const Tensor tensors[] = {{.name = "w", .type = TENSOR_F64, .rank = 1, .shape = {2}, .bytes = wide},
-                            {.name = "w", .type = TENSOR_I64, .rank = 1, .shape = {2}, .bytes = wide}};
+                            {.name = "w", .type = TENSOR_I64, .rank = 1, .shape = {2}, .bytes = whole}};
   float value[2] = {7, 7};
   const CheckpointTensor expecting = {.name = "w", .rank = 1, .shape = {2}, .value = value};
   ck_assert_int_eq(tensor_file_write(in_folder("whole", path), &tensors[1], 1, NULL, 0, NULL), SIMBA_OK);
   ck_assert_int_eq(checkpoint_read_weights(path, &expecting, 1, &error), SIMBA_DATA_ERROR);
-  snprintf(expected, sizeof expected, "%s: tensor 'w' is I64 [2]: expected F32 [2]", path);
+  snprintf(expected, sizeof expected, "%s: tensor 'w' of type I64: 33554433 is not exact as a number of 24 bits", path);
   ck_assert_str_eq(error.message, expected);
   ck_assert_float_eq(value[0], 7);
+  whole[1] = -4;
+  ck_assert_int_eq(tensor_file_write(path, &tensors[1], 1, NULL, 0, NULL), SIMBA_OK);
+  ck_assert_int_eq(checkpoint_read_weights(path, &expecting, 1, &error), SIMBA_OK);
+  ck_assert(value[0] == 5 && value[1] == -4);
   ck_assert_int_eq(tensor_file_write(path, &tensors[0], 1, NULL, 0, NULL), SIMBA_OK);
   ck_assert_int_eq(checkpoint_read_weights(path, &expecting, 1, &error), SIMBA_OK);
   ck_assert_float_eq(value[0], 0.1f);
@@ -278,7 +283,7 @@ START_TEST(weights_of_another_model) {
   run->tensor[0].name = "w";
   run->tensor[1].shape[0] = 2;
   ck_assert_int_eq(checkpoint_read_weights(path, run->tensor, 2, &error), SIMBA_DATA_ERROR);
-  snprintf(expected, sizeof expected, "%s: tensor 'running' is F32 [3]: expected F32 [2]", path);
+  snprintf(expected, sizeof expected, "%s: 1 of another shape: 'running' is [3], the model's is [2]", path);
   ck_assert_str_eq(error.message, expected);
   check_equal(run, untouched);
   run->tensor[1].shape[0] = 3;
