@@ -63,10 +63,16 @@ OPERATIONS = {
 }
 MOVES = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y", "resize")
 
-for name, (operation, values) in OPERATIONS.items():
-    for channels in (1, 3):
-        for value in values:
-            for filter_name in FILTERS if name in MOVES else ["bilinear"]:
-                result = operation(image(channels), value, filter_name)
-                assert math.prod(result.size) * channels == len(result.tobytes())
-                print(name, channels, value, filter_name, result.height, result.width, result.tobytes().hex())
+
+def main():
+    for name, (operation, values) in OPERATIONS.items():
+        for channels in (1, 3):
+            for value in values:
+                for filter_name in FILTERS if name in MOVES else ["bilinear"]:
+                    result = operation(image(channels), value, filter_name)
+                    assert math.prod(result.size) * channels == len(result.tobytes())
+                    print(name, channels, value, filter_name, result.height, result.width, result.tobytes().hex())
+
+
+if __name__ == "__main__":
+    main()
