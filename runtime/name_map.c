@@ -281,7 +281,7 @@ static void find_fits(const Parts *pattern, const char *name, int length, Fits f
   }
 }
 
-/* begin[p]: where part p begins, begin[count] the end; each part as short as the rest allows. False: it does not fit. */
+/* begin[p]: where part p begins, begin[count] the end; each part as short as the rest allows. False: no fit. */
 static bool match(const Parts *pattern, const char *name, int length, int begin[MAX_PARTS + 1]) {
   const Part *first = &pattern->part[0];
   if (first->kind == PART_TEXT && !text_fits(first, name, length, 0)) return false;

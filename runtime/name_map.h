@@ -5,10 +5,11 @@
  *   backbone.norm_f.*             ->  norm.*
  *   drop lm_head.weight
  *
- * In a pattern `*` stands for one or more characters other than '.', `**` for one or more of any, and {name} is a `*` that
- * has a name; where there are several ways to fit, the first ones stand for as little as possible. In what is behind the
- * arrow the first `*` or `**` is what the pattern's first one stood for, and so on; {name} is what that one did. The first
- * line that fits a name counts, and a name that no line fits stays as it is. `drop` leaves tensors out. */
+ * In a pattern `*` stands for one or more characters other than '.', `**` for one or more of any, and {name} is a `*`
+ * that has a name; where there are several ways to fit, the first ones stand for as little as possible. In what is
+ * behind the arrow the first `*` or `**` is what the pattern's first one stood for, and so on; {name} is what that one
+ * did. The first line that fits a name counts, and a name that no line fits stays as it is. `drop` leaves tensors out.
+ */
 #ifndef SIMBA_NAME_MAP_H
 #define SIMBA_NAME_MAP_H
 

@@ -168,8 +168,7 @@ SIMBA_API simba_status simba_model_load_weights_from(simba_model *model, const s
 /* Of the last of these two: a line for each tensor that is missing, extra or of another shape, with the nearest name of
  * the other side, up to 20 of a kind; "" after success. Valid until the next one. */
 SIMBA_API const char *simba_model_weights_report(const simba_model *model);
-/* Of the last of these two, where it succeeded: what is to be known of the file, such as what of it was not used; "" for
- * nothing. */
+/* Of the last of these two: what is to be known of the file, such as what of it was left alone; "" for nothing. */
 SIMBA_API const char *simba_model_weights_note(const simba_model *model);
 /* Atomic: the file is complete and synced, or as it was before. */
 SIMBA_API simba_status simba_model_save_weights(simba_model *model, const char *path);

@@ -100,7 +100,7 @@ static size_t likeness(const char *a, const char *b, bool same_shape) {
   while (head < shorter && a[head] == b[head]) head++;
   while (tail < shorter - head && a[length_a - 1 - tail] == b[length_b - 1 - tail]) tail++;
   if (2 * (head + tail) < shorter) return 0;
-  return 2 * (head + tail) + same_shape;
+  return 2 * (head + tail) + (same_shape ? shorter : 0);
 }
 
 static const Tensor *nearest_extra(const Matcher *matcher, const CheckpointTensor *tensor) {

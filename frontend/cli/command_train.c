@@ -1,4 +1,4 @@
-#include "options.h"
+#include "weights_options.h"
 
 #include "frontend/driver/spectra_watch.h"
 #include "frontend/driver/training_run.h"
@@ -18,6 +18,7 @@ typedef struct TrainOptions {
   const char *freeze[MAX_FREEZE];
   bool watch; /* --watch-spectra */
   SpectraWatch spectra;
+  const simba_model *model; /* once it is compiled */
   bool terminal;
   double drawn; /* when the bar was last drawn */
 } TrainOptions;
@@ -45,7 +46,7 @@ static const struct argp_option train_options[] = {
     {"resume", KEY_RESUME, 0, 0, "Continue the run in DIR; the bits are those of a run that was never interrupted", 1},
     {"epochs", KEY_EPOCHS, "N", 0, "In place of the recipe's", 1},
     {"seed", KEY_SEED, "N", 0, "Of initial weights, order and dropout, in place of the recipe's", 1},
-    {"init", KEY_INIT, "W.safetensors", 0, "Begin a new run with these weights", 1},
+    {"init", KEY_INIT, WEIGHTS_ARGUMENT, 0, "Begin a new run with these weights", 1},
     {"freeze", KEY_FREEZE, "GLOB", 0, "Do not train parameters whose path matches; may be repeated", 1},
     {"watch-spectra", KEY_WATCH, "GLOB", OPTION_ARG_OPTIONAL,
      "Log the decays of scans and the eigenvalues of square matrices (those whose path matches) each epoch, in "
@@ -57,7 +58,7 @@ static const struct argp_option train_options[] = {
 /* Two options of which one would be ignored. */
 static void check_train(const TrainOptions *options, struct argp_state *state) {
   const TrainingOptions *run = &options->run;
-  if (run->resume && run->initial_weights) {
+  if (run->resume && run->initial.path) {
     argp_error(state,
                "--resume goes on with the weights of the run in %s; to begin with those of --init, leave it out "
                "and give another --out",
@@ -74,6 +75,7 @@ static error_t parse_train(int key, char *argument, struct argp_state *state) {
   switch (key) {
     case ARGP_KEY_INIT:
       state->child_inputs[0] = &options->common;
+      state->child_inputs[1] = &options->run.initial;
       return 0;
     case KEY_DATA:
       options->run.forecast.data_path = argument;
@@ -92,7 +94,7 @@ static error_t parse_train(int key, char *argument, struct argp_state *state) {
       options->run.forecast.seed_given = true;
       return 0;
     case KEY_INIT:
-      options->run.initial_weights = argument;
+      options->run.initial.path = argument;
       return 0;
     case KEY_FREEZE:
       if (options->run.freeze_count == MAX_FREEZE) argp_error(state, "at most %d --freeze", MAX_FREEZE);
@@ -119,6 +121,7 @@ static error_t parse_train(int key, char *argument, struct argp_state *state) {
 static void show_compiled(void *context, const Forecast *forecast) {
   TrainOptions *options = context;
   const Series *series = forecast->series;
+  options->model = forecast->model;
   report_diagnostics(&options->common, forecast->compiler);
   report_compilation(&options->common, forecast->compiler);
   if (options->common.quiet) return;
@@ -168,6 +171,8 @@ static void draw_bar(TrainOptions *options, const TrainingEvent *event) {
 static void show_event(void *context, const TrainingEvent *event) {
   TrainOptions *options = context;
   if (event->kind == TRAINING_BEGINNING) run_begun = 1;
+  if (event->kind == TRAINING_STARTED)
+    report_model_weights(&options->common, options->run.initial.path, options->model);
   if (options->common.quiet || event->kind == TRAINING_BEGINNING) return;
   if (event->kind == TRAINING_STEP || event->kind == TRAINING_VALIDATING) {
     if (options->terminal) draw_bar(options, event);
@@ -225,6 +230,7 @@ static int train_model(TrainOptions *options) {
   simba_error error = {0};
   simba_status status = training_run(run, &forecast, &result, &error);
   if (options->terminal && !options->common.quiet) fputs("\r\033[K", stderr);
+  if (status == SIMBA_DATA_ERROR) report_model_weights(&options->common, run->initial.path, forecast.model);
   if (status == SIMBA_OK)
     show_result(options, &result);
   else if (status == SIMBA_MODEL_ERROR)
@@ -247,7 +253,7 @@ static int train_model(TrainOptions *options) {
 }
 
 int command_train(int argc, char **argv) {
-  static const struct argp_child children[] = {{&common_argp, 0, 0, 10}, {0}};
+  static const struct argp_child children[] = {{&common_argp, 0, 0, 10}, {&weights_argp, 0, 0, 5}, {0}};
   static const struct argp parser = {
       .options = train_options,
       .parser = parse_train,

@@ -164,8 +164,8 @@ static simba_status resume_run(Run *run, simba_error *error) {
 }
 
 static simba_status load_initial_weights(Run *run, simba_error *error) {
-  if (!run->options->initial_weights || run->options->resume) return SIMBA_OK;
-  simba_status status = simba_model_load_weights(run->forecast->model, run->options->initial_weights);
+  if (!run->options->initial.path || run->options->resume) return SIMBA_OK;
+  simba_status status = simba_model_load_weights_from(run->forecast->model, &run->options->initial);
   return status == SIMBA_OK ? status : error_set(error, status, "%s", simba_model_message(run->forecast->model));
 }
 

@@ -36,8 +36,8 @@ typedef struct TrainingOptions {
   ForecastOptions forecast; /* training set by training_run */
   const char *folder;
   bool resume;
-  int64_t epochs;              /* 0: the recipe's */
-  const char *initial_weights; /* NULL: by the model's initial values */
+  int64_t epochs;               /* 0: the recipe's */
+  simba_weights_source initial; /* path NULL: by the model's initial values */
   const char *const *freeze;
   size_t freeze_count;
   const volatile sig_atomic_t *stop; /* set by a signal */
