@@ -12,8 +12,8 @@
  *   - nothing outside would both feed the merged cluster and wait for it;
  *   - the merged cluster lowers to one kernel, which lowering itself is asked.
  * Values that cost nothing (random numbers, comparisons of indices, scalars made of constants) belong to nobody: every
- * cluster that reads them computes them. So are comparisons of values that are in buffers anyway: masks of a backward
- * graph are not kept. What depends on parameters alone merges only with its like, so that it can be computed ahead of a
+ * cluster that reads them computes them. So are comparisons and pads of values that are in buffers anyway: masks of a
+ * backward graph are not kept. What depends on parameters alone merges only with its like, so that it can be computed ahead of a
  * run.
  *
  * Needs: nothing; scan clusters stay as they are. Keeps: what outputs compute. Cost: a trial lowering a pair. */
@@ -144,6 +144,16 @@ static bool sums_rows(const Fusion *fusion, uint32_t cluster) {
   return true;
 }
 
+/* Is the reader's value stored, and larger than the one it reads? Then it waits for whoever takes it back to size: a
+ * product over windows for its sum, which alone need not store it. */
+static bool stores_more(const Fusion *fusion, NodeId value, NodeId reader) {
+  Dim read, stored;
+  if (!fusion->clusters->stored[reader]) return false;
+  bool known = shape_count(&node_of(fusion, value)->shape, &read);
+  known &= shape_count(&node_of(fusion, reader)->shape, &stored);
+  return known && stored.symbol == read.symbol && stored.factor >= 2 * read.factor;
+}
+
 /* Only where reading `value` in the cluster of `reader` saves more than it costs. */
 static bool is_profitable(const Fusion *fusion, NodeId value, NodeId reader) {
   const Clusters *clusters = fusion->clusters;
@@ -161,6 +171,7 @@ static bool is_profitable(const Fusion *fusion, NodeId value, NodeId reader) {
     return (alone || keeps_first_axis(node)) && (is_parallel(&node->shape) || cheap);
   }
   if (same) return true;
+  if (stores_more(fusion, value, reader)) return false;
   if (has_op(fusion, from, is_reduction)) return sums_rows(fusion, from) && is_parallel(&source->shape);
   return alone && !has_op(fusion, from, op_is_transcendental);
 }
@@ -220,12 +231,14 @@ static bool may_merge(const Fusion *fusion, NodeId value, NodeId reader) {
   return is_profitable(fusion, value, reader);
 }
 
-static bool merge_pairs(Fusion *fusion, Lowered *lowered) {
+/* A pad of a pad is left for last: each may be computed by whoever reads it. */
+static bool merge_pairs(Fusion *fusion, Lowered *lowered, bool pads_of_pads) {
   bool changed = false;
   for (NodeId reader = 1; reader <= fusion->graph->node_count; reader++) {
     const Node *node = node_of(fusion, reader);
     for (uint32_t k = 0; k < node->operand_count; k++) {
       NodeId value = source_of(fusion, node->operand[k]);
+      if ((node->op == OP_PAD && graph_op(fusion->graph, value) == OP_PAD) != pads_of_pads) continue;
       if (may_merge(fusion, value, reader)) changed |= try_merge(fusion, lowered, value, reader);
     }
   }
@@ -276,18 +289,22 @@ static bool readers_lower(const Fusion *fusion, NodeId id, Lowered *lowered) {
   return true;
 }
 
-/* A comparison that other kernels read is computed by each of them from what it compares, where that is in a buffer
- * anyway: a store less, and a buffer that would live until then. */
-static void free_comparisons(Fusion *fusion, Lowered *lowered) {
+static bool is_comparison(OpCode op) { return op == OP_LESS || op == OP_LESS_EQUAL || op == OP_EQUAL; }
+
+/* A comparison or a pad that other kernels read is computed by each of them from what it compares or surrounds, where
+ * that is in a buffer anyway: a store less, and a buffer that would live until then. */
+static void free_cheap_values(Fusion *fusion, Lowered *lowered) {
   Clusters *clusters = fusion->clusters;
   for (NodeId id = 1; id <= fusion->graph->node_count; id++) {
     const Node *node = node_of(fusion, id);
     uint32_t cluster = clusters->of[id];
-    if (node->op != OP_LESS && node->op != OP_LESS_EQUAL && node->op != OP_EQUAL) continue;
+    if (!is_comparison(node->op) && node->op != OP_PAD) continue;
     if (cluster == 0 || !clusters->stored[id] || is_kept(fusion, id) || fusion->fixed[id]) continue;
     bool alone = clusters->member_first[cluster + 1] - clusters->member_first[cluster] == 1;
     if (clusters->family[cluster] == LOWER_SCAN || (clusters->anchor[cluster] == id && !alone)) continue;
-    if (!is_at_hand(fusion, node->operand[0]) || !is_at_hand(fusion, node->operand[1])) continue;
+    bool at_hand = true;
+    for (uint32_t k = 0; k < node->operand_count; k++) at_hand &= is_at_hand(fusion, node->operand[k]);
+    if (!at_hand) continue;
     if (!readers_lower(fusion, id, NULL)) continue;
     clusters->of[id] = 0;
     clusters_settle(clusters);
@@ -335,9 +352,10 @@ Graph *pass_fuse_map(const Graph *graph, PassContext *context) {
   clusters_settle(fusion.clusters);
   Lowered *lowered = lowered_for_trials(fusion.clusters, scratch);
   for (int round = 0; round < ROUNDS; round++) {
-    if (!merge_pairs(&fusion, lowered)) break;
+    if (!merge_pairs(&fusion, lowered, false)) break;
   }
-  free_comparisons(&fusion, lowered);
+  free_cheap_values(&fusion, lowered);
+  merge_pairs(&fusion, lowered, true);
   Graph *fused = name_clusters(&fusion);
   arena_destroy(scratch);
   return fused;

@@ -175,6 +175,8 @@ static Graph *rebuild_graph(const Plan *plan, Arena *arena, Arena *scratch) {
 
 /* ---- Until it fits ---- */
 
+enum { MOST_TRIES = 8 }; /* of plans that fit and whose sums would come in another order */
+
 static void explain_change(PassContext *context, const Plan *plan, const Change *change) {
   const Graph *graph = plan->clusters->graph;
   NodeId id = plan->version[change->version].node;
@@ -276,26 +278,20 @@ static void note_change(Changes *changes, const Change *change, int64_t alive, A
   changes->alive[changes->count++] = alive;
 }
 
-/* After how many changes the layout is the smallest one, whose bytes are known of the last one: it is only made where
- * what is alive at once is less than that. */
-static uint32_t find_smallest(const Shrinking *from, bool strict, const Changes *changes, int64_t last_bytes) {
+/* What layouts take: bytes[k] after k changes, 0 the program itself. `last_bytes` is known of the last one; the others
+ * are made only where what is alive at once is less than the least so far, and are INT64_MAX otherwise. */
+static int64_t *layout_bytes(const Shrinking *from, bool strict, const Changes *changes, int64_t last_bytes) {
   Plan *plan = begin_plan(from, strict);
-  int64_t least = arena_bytes(from->program, from->batch);
-  uint32_t best = 0;
-  if (last_bytes < least) {
-    least = last_bytes;
-    best = changes->count;
-  }
+  int64_t *bytes = ARENA_ARRAY(from->scratch, int64_t, changes->count + 1);
+  bytes[0] = arena_bytes(from->program, from->batch);
+  int64_t least = last_bytes < bytes[0] ? last_bytes : bytes[0];
   for (uint32_t k = 0; k < changes->count; k++) {
     plan_apply(plan, &changes->change[k]);
-    if (changes->alive[k] > least) continue;
-    int64_t bytes = planned_bytes(plan);
-    if (bytes > least || (bytes == least && k + 1 >= best)) continue;
-    least = bytes;
-    best = k + 1;
+    bytes[k + 1] = changes->alive[k] > least ? INT64_MAX : planned_bytes(plan);
+    if (bytes[k + 1] < least) least = bytes[k + 1];
   }
   pass_explain(from->context, "nothing is left that could be computed again: %lld bytes", (long long)least);
-  return best;
+  return bytes;
 }
 
 static Graph *replay(const Shrinking *from, bool strict, const Changes *changes, uint32_t count) {
@@ -315,33 +311,50 @@ static int64_t graph_bytes(const Shrinking *from, const Graph *graph, bool *out_
   return bytes;
 }
 
-/* The smallest program that there is; NULL where its sums are not kept. */
-static Graph *shrink_most(const Shrinking *from, bool strict, const Changes *changes, int64_t last_bytes) {
-  bool kept;
-  Graph *smallest = replay(from, strict, changes, find_smallest(from, strict, changes, last_bytes));
-  bool smaller = graph_bytes(from, smallest, &kept) < arena_bytes(from->program, from->batch);
-  if (!kept) return NULL;
-  return smaller ? smallest : copy_graph(from->clusters->graph, from->context->arena);
+/* The smallest program of those whose sums are as they were; the few smallest may not have them. */
+static Graph *shrink_most(const Shrinking *from, bool strict, const Changes *changes, int64_t last_bytes,
+                          bool *out_lost) {
+  int64_t *bytes = layout_bytes(from, strict, changes, last_bytes);
+  for (int tries = 0; tries < MOST_TRIES; tries++, *out_lost = true) {
+    uint32_t best = 0;
+    for (uint32_t k = 1; k <= changes->count; k++) {
+      if (bytes[k] < bytes[best]) best = k;
+    }
+    if (best == 0) break;
+    bool kept;
+    Graph *smallest = replay(from, strict, changes, best);
+    bool smaller = graph_bytes(from, smallest, &kept) < bytes[0];
+    if (kept && smaller) return smallest;
+    if (kept) break;
+    bytes[best] = INT64_MAX;
+  }
+  return copy_graph(from->clusters->graph, from->context->arena);
 }
 
-/* The first plan that fits its budget as a program too, or else the smallest one. NULL where its sums are not kept. A
- * layout costs more than to find a change, so it is made only where it may fit. */
-static Graph *shrink(const Shrinking *from, bool strict) {
+/* The first plan that fits its budget as a program too and keeps its sums, or else the smallest one that does. out_lost:
+ * smaller ones had to be given up for their sums. A layout costs more than to find a change, so it is made only where it
+ * may fit. */
+static Graph *shrink(const Shrinking *from, bool strict, bool *out_lost) {
   PassContext *context = from->context;
   Plan *plan = begin_plan(from, strict);
   Changes changes = {0};
   bool kept;
   Change change;
-  while (plan_find_change(plan, &change)) {
+  int tries = 0;
+  *out_lost = false;
+  while (tries < MOST_TRIES && plan_find_change(plan, &change)) {
     explain_change(context, plan, &change);
     plan_apply(plan, &change);
     int64_t alive = least_bytes(plan);
     note_change(&changes, &change, alive, from->scratch);
     if (alive > context->memory_budget || planned_bytes(plan) > context->memory_budget) continue;
     Graph *graph = rebuild_graph(plan, context->arena, from->scratch);
-    if (graph_bytes(from, graph, &kept) <= context->memory_budget) return kept ? graph : NULL;
+    bool fits = graph_bytes(from, graph, &kept) <= context->memory_budget;
+    if (fits && kept) return graph;
+    tries += fits;
   }
-  return shrink_most(from, strict, &changes, planned_bytes(plan));
+  *out_lost = tries > 0;
+  return shrink_most(from, strict, &changes, planned_bytes(plan), out_lost);
 }
 
 /* Of launches that run over the whole batch. NULL where nothing is to be changed. */
@@ -351,10 +364,13 @@ static Graph *fit_budget(const Graph *graph, PassContext *context, int64_t batch
   const Program *program = program_of(clusters, lowered, scratch, &(LowerOptions){.batch = batch});
   if (arena_bytes(program, batch) <= context->memory_budget) return NULL;
   const Shrinking shrinking = {context, clusters, lowered, program, batch, scratch};
-  Graph *fitting = shrink(&shrinking, false);
-  if (fitting != NULL) return fitting;
+  bool lost, kept;
+  Graph *smallest = shrink(&shrinking, false, &lost);
+  int64_t bytes = graph_bytes(&shrinking, smallest, &kept);
+  if (!lost || bytes <= context->memory_budget) return smallest;
   pass_explain(context, "a kernel would take its sums in another order: once more, without those that take sums");
-  return shrink(&shrinking, true);
+  Graph *strict = shrink(&shrinking, true, &lost);
+  return graph_bytes(&shrinking, strict, &kept) < bytes ? strict : smallest;
 }
 
 static int64_t built_bytes(const Graph *graph, int64_t batch) {

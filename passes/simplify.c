@@ -80,21 +80,34 @@ static NodeId apply_rules(const Candidate *candidate) {
 
 typedef struct Sweep {
   PassContext *context;
+  const uint32_t *uses;
   uint32_t rewrites; /* how many rules matched */
 } Sweep;
 
 static NodeId simplify_node(Graph *to, const Node *node, const NodeId *operands, void *user) {
   Sweep *sweep = user;
-  const Candidate candidate = {to, sweep->context, node, operands};
+  const Candidate candidate = {to, sweep->context, node, operands, sweep->uses};
   NodeId replacement = apply_rules(&candidate);
   sweep->rewrites += replacement != NODE_NONE;
   return replacement;
 }
 
+/* By live nodes and outputs: the old graph still has what the sweep before has replaced. */
+static uint32_t *count_live_uses(const Graph *graph, const bool *live, Arena *arena) {
+  uint32_t *uses = ARENA_ARRAY(arena, uint32_t, graph->node_count + 1);
+  for (NodeId id = 1; id <= graph->node_count; id++) {
+    const Node *node = graph_node(graph, id);
+    for (uint32_t k = 0; live[id] && k < node->operand_count; k++) uses[node->operand[k]]++;
+  }
+  for (uint32_t k = 0; k < graph->output_count; k++) uses[graph->output[k].node]++;
+  return uses;
+}
+
 /* One pass over the live nodes. */
 static Graph *sweep_graph(const Graph *graph, PassContext *context, uint32_t *out_rewrites) {
-  Sweep sweep = {context, 0};
-  Graph *to = graph_rewrite(graph, pass_find_live(graph, context), context->arena, simplify_node, &sweep);
+  const bool *live = pass_find_live(graph, context);
+  Sweep sweep = {context, count_live_uses(graph, live, context->arena), 0};
+  Graph *to = graph_rewrite(graph, live, context->arena, simplify_node, &sweep);
   *out_rewrites = sweep.rewrites;
   return to;
 }

@@ -11,6 +11,7 @@ typedef struct Candidate {
   const PassContext *context;
   const Node *node;      /* in the old graph: op, attributes, shape; its operands are not those below */
   const NodeId *operand; /* in the new graph */
+  const uint32_t *uses;  /* by node of the old graph */
 } Candidate;
 
 typedef NodeId SimplifyRule(const Candidate *candidate);
@@ -25,6 +26,10 @@ bool node_is_value(const Graph *graph, NodeId id, double value);
 
 static inline const Node *candidate_operand(const Candidate *candidate, uint32_t k) {
   return graph_node(candidate->graph, candidate->operand[k]);
+}
+/* Is the node the only reader of its operand `k`? */
+static inline bool operand_is_own(const Candidate *candidate, uint32_t k) {
+  return candidate->uses[candidate->node->operand[k]] == 1;
 }
 /* Operand `k` of operand `of` of the candidate. */
 static inline NodeId candidate_inner(const Candidate *candidate, uint32_t of, uint32_t k) {

@@ -13,9 +13,10 @@ NodeId simplify_reduce_units(const Candidate *candidate) {
   return graph_reshape(candidate->graph, candidate->operand[0], &candidate->node->shape);
 }
 
+/* A sum that others read is not summed again. */
 NodeId simplify_reduce_reduce(const Candidate *candidate) {
   const Node *node = candidate->node, *inner = candidate_operand(candidate, 0);
-  if (inner->op != node->op) return NODE_NONE;
+  if (inner->op != node->op || !operand_is_own(candidate, 0)) return NODE_NONE;
   const Attribute *first = &inner->attribute[REDUCE_AXES], *second = &node->attribute[REDUCE_AXES];
   int32_t rank = graph_shape(candidate->graph, inner->operand[0])->rank;
   int64_t axes[SHAPE_MAX_RANK];
