@@ -87,12 +87,23 @@ static simba_status expand_members(Expansion *expansion) {
   }
 }
 
+/* How much to expect: the last member's length modulo 2^32 stands at the end. It is believed no further than deflate can
+ * go, which expands a byte to at most 1032. */
+static size_t first_capacity(const uint8_t *bytes, size_t size, size_t limit) {
+  const size_t trailer = 4, largest_ratio = 1032, least = 4096;
+  size_t expected = 0;
+  for (size_t i = 0; i < trailer && size >= trailer; i++) expected |= (size_t)bytes[size - trailer + i] << (8 * i);
+  if (expected / largest_ratio > size) expected = 0;
+  if (expected > limit) expected = limit;
+  return (expected < least ? least : expected) + 2;
+}
+
 simba_status gzip_expand(const char *path, const void *bytes, size_t size, size_t limit, char **out_bytes,
                          size_t *out_size, simba_error *error) {
   Expansion expansion = {.path = path, .size = size, .left = size, .limit = limit, .error = error};
   if (limit > PTRDIFF_MAX / 2) expansion.limit = PTRDIFF_MAX / 2;
   expansion.stream.next_in = (Bytef *)bytes; /* zlib writes nothing there */
-  expansion.capacity = size < expansion.limit / 4 ? 4 * size + 64 : expansion.limit + 2;
+  expansion.capacity = first_capacity(bytes, size, expansion.limit);
   expansion.bytes = memory_allocate(expansion.capacity, 1);
   if (!expansion.bytes) return error_set_memory(error, path);
   const int gzip_only = 16; /* added to the window's bits */

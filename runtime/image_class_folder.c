@@ -135,7 +135,7 @@ static simba_status scan_folder(Scan *scan, const char *below, int depth) {
 static simba_status note_passed(const Scan *scan) {
   if (scan->passed == 0) return SIMBA_OK;
   return image_set_add_note(scan->set, scan->error,
-                            "%s: %lld files were passed over that are no .jpg, .jpeg or .png, as %s", scan->folder,
+                            "%s: files passed over that are no .jpg, .jpeg or .png: %lld, as %s", scan->folder,
                             (long long)scan->passed, scan->first_passed);
 }
 
@@ -181,7 +181,7 @@ static simba_status scan_classes(Scan *scan, DataSplit split) {
   if (status) return status;
   if (images > 0)
     return error_set(scan->error, SIMBA_DATA_ERROR,
-                     "%s: %lld images that are in no class folder: expected a folder for each class", scan->folder,
+                     "%s: images in no class folder, %lld in all: expected a folder for each class", scan->folder,
                      (long long)images);
   if (classes == 0)
     return error_set(scan->error, SIMBA_DATA_ERROR,

@@ -27,16 +27,17 @@ bool idx_is_file(const ImageFile *file) {
 static simba_status read_header(const ImageFile *file, int axes, uint32_t *out_size, simba_error *error) {
   size_t header = axes == 1 ? LABEL_HEADER_BYTES : IMAGE_HEADER_BYTES;
   const char *what = axes == 1 ? "labels" : "images";
-  if (file->size < header)
-    return error_set(error, SIMBA_DATA_ERROR, "%s: byte %zu: the file ends in its header: IDX %s have one of %zu bytes",
-                     file->path, file->size, what, header);
-  uint32_t magic = read_u32(file->bytes), expected = IDX_UNSIGNED_BYTE << 8 | (uint32_t)axes;
-  if (magic != expected)
+  uint32_t magic = file->size < MAGIC_BYTES ? 0 : read_u32(file->bytes),
+           expected = IDX_UNSIGNED_BYTE << 8 | (uint32_t)axes;
+  if (magic != expected && file->size >= MAGIC_BYTES)
     return error_set(error, SIMBA_DATA_ERROR, "%s: byte 0: wrong magic number 0x%08x: expected 0x%08x, IDX %s%s",
                      file->path, magic, expected, what,
                      magic == 0x801   ? " (this file holds labels)"
                      : magic == 0x803 ? " (this file holds images)"
                                       : "");
+  if (file->size < header)
+    return error_set(error, SIMBA_DATA_ERROR, "%s: byte %zu: the file ends in its header: IDX %s have one of %zu bytes",
+                     file->path, file->size, what, header);
   uint64_t elements = 1;
   bool overflow = false;
   for (int axis = 0; axis < axes; axis++) {
