@@ -55,6 +55,12 @@ parity vision vision_mlp height=64 width=64 mixer=mlp
 parity vision vision_mlp_token_label height=64 width=64 mixer=mlp token_label=true
 parity vision vision_train_mixtoken height=64 width=64 token_label=true width1=8 width2=8 width3=16 width4=16 \
   top=0 bottom=1 left=1 right=2 --mode=train
+trunk="hidden=4 width1=8 width2=8 width3=16 width4=16 depth1=1 depth2=1 depth3=2 depth4=1 ratio1=2 ratio2=2 ratio3=2 ratio4=2"
+# shellcheck disable=SC2086 # a list of settings
+{
+  parity ../backbone backbone_einfft $trunk height=40 width=72 d_state=16
+  parity ../backbone backbone_mlp $trunk height=36 width=50 d_state=8 mixer=mlp
+}
 parity ../mixers/tokens mixer_block_mlp kind=block_mlp T=11 C=12 blocks=3 ratio=2
 parity ../mixers/tokens mixer_monarch kind=monarch T=11 C=12 blocks=3 ratio=2
 parity ../mixers/tokens mixer_depthwise kind=depthwise T=11 C=12 width=4

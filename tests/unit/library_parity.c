@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SETTING_LIMIT = 20, OUTPUT_LIMIT = 8 };
+enum { SETTING_LIMIT = 36, OUTPUT_LIMIT = 8 };
 static const double TOLERANCE = 2e-7; /* of the largest number of the tensor */
 
 typedef struct Case {
@@ -20,6 +20,10 @@ typedef struct Case {
   const char *setting[SETTING_LIMIT]; /* NAME, VALUE, ... */
   bool training;
 } Case;
+
+#define BACKBONE                                                                                                       \
+  "hidden", "4", "width1", "8", "width2", "8", "width3", "16", "width4", "16", "depth1", "1", "depth2", "1", "depth3", \
+      "2", "depth4", "1", "ratio1", "2", "ratio2", "2", "ratio3", "2", "ratio4", "2"
 
 static const Case cases[] = {
     {"selective_scan", "selective_scan_n16", {"D", "24", "N", "16", "L", "37"}},
@@ -57,6 +61,8 @@ static const Case cases[] = {
      {"token_label", "true", "width1", "8", "width2", "8", "width3", "16", "width4", "16", "top", "0", "bottom", "1",
       "left", "1", "right", "2"},
      .training = true},
+    {"../backbone", "backbone_einfft", {BACKBONE, "height", "40", "width", "72", "d_state", "16"}},
+    {"../backbone", "backbone_mlp", {BACKBONE, "height", "36", "width", "50", "d_state", "8", "mixer", "mlp"}},
     {"../mixers/tokens", "mixer_block_mlp", {"kind", "block_mlp", "T", "11", "C", "12", "blocks", "3", "ratio", "2"}},
     {"../mixers/tokens", "mixer_monarch", {"kind", "monarch", "T", "11", "C", "12", "blocks", "3", "ratio", "2"}},
     {"../mixers/tokens", "mixer_depthwise", {"kind", "depthwise", "T", "11", "C", "12", "width", "4"}},
