@@ -16,6 +16,7 @@ static const Command commands[] = {
     {"convert", command_convert,
      "weights of PyTorch or safetensors renamed, compared with a model, written as safetensors"},
     {"dump", command_dump, "show what the compiler makes of a model at any stage"},
+    {"chart", command_chart, "draw the lines of a table"},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 

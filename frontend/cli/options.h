@@ -31,6 +31,7 @@ int command_compile(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_convert(int argc, char **argv);
+int command_chart(int argc, char **argv);
 
 /* What every command that reads a model takes. Its argp is a child of the command's own; the command's parser sets
  * state->child_inputs[0] to a CommonOptions on ARGP_KEY_INIT and gives positional arguments to its own table. */
