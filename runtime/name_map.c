@@ -174,7 +174,7 @@ static simba_status add_rule(Parser *parser, Rule **out_rule) {
 static simba_status read_rule(Parser *parser) {
   skip_spaces(parser);
   if (parser->at == parser->end) return SIMBA_OK;
-  Rule *rule;
+  Rule *rule = NULL;
   simba_status status = add_rule(parser, &rule);
   if (status) return status;
   size_t left = (size_t)(parser->end - parser->at);

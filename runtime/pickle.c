@@ -194,7 +194,7 @@ static simba_status take(Machine *machine, uint64_t size, const char **out_bytes
 
 /* Little-endian, of 1 to 8 bytes. */
 static simba_status take_unsigned(Machine *machine, uint32_t size, uint64_t *out) {
-  const char *bytes;
+  const char *bytes = NULL;
   simba_status status = take(machine, size, &bytes);
   *out = 0;
   for (uint32_t i = 0; !status && i < size; i++) *out |= (uint64_t)(unsigned char)bytes[i] << (8 * i);
@@ -228,7 +228,7 @@ static simba_status make_long(Machine *machine) {
 
 static simba_status make_text(Machine *machine, uint32_t length_size, PickleKind kind) {
   uint64_t length;
-  const char *bytes;
+  const char *bytes = NULL;
   simba_status status = take_unsigned(machine, length_size, &length);
   if (!status) status = take(machine, length, &bytes);
   if (status) return status;
@@ -320,7 +320,7 @@ static simba_status take_mark(Machine *machine, uint32_t *out_count) {
 }
 
 static simba_status make_marked(Machine *machine, PickleKind kind) {
-  uint32_t count;
+  uint32_t count = 0;
   simba_status status = take_mark(machine, &count);
   if (status) return status;
   if (kind == PICKLE_DICT && count % 2) return fail(machine, "a dict with a key that has no value");
@@ -343,7 +343,7 @@ static simba_status extend(Machine *machine, PickleKind kind, uint32_t count) {
 }
 
 static simba_status extend_marked(Machine *machine, PickleKind kind) {
-  uint32_t count;
+  uint32_t count = 0;
   simba_status status = take_mark(machine, &count);
   return status ? status : extend(machine, kind, count);
 }
@@ -507,7 +507,7 @@ static simba_status run_machine(Machine *machine) {
                      source->path, source->entry, source->size, PICKLE_MAX_BYTES);
   for (;;) {
     machine->opcode_at = machine->at;
-    const char *opcode;
+    const char *opcode = NULL;
     simba_status status = take(machine, 1, &opcode);
     if (status) return status;
     if (*opcode == OP_STOP) break;

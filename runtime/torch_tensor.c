@@ -191,7 +191,7 @@ static simba_status copied_bytes(const TorchReader *reader, size_t *out_bytes) {
 
 simba_status torch_materialise(TorchReader *reader) {
   TensorFile *file = reader->file;
-  size_t copies;
+  size_t copies = 0;
   simba_status status = copied_bytes(reader, &copies);
   if (status) return status;
   file->tensor = memory_allocate(reader->tensor_count, sizeof *file->tensor);
