@@ -189,7 +189,7 @@ static void report_misshapen(const Matcher *matcher) {
 /* Names for a message: all are counted, as many are shown as fit. */
 typedef struct NameList {
   size_t count, used;
-  char text[600];
+  char text[200];
 } NameList;
 
 static void name_add(NameList *list, const char *name, const char *more) {

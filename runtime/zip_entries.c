@@ -51,6 +51,13 @@ static int memory_close(voidpf opaque, voidpf stream) {
   return 0;
 }
 
+/* Asked after a read that gave too little: the end of the file is a mistake of it. */
+static int memory_error(voidpf opaque, voidpf stream) {
+  (void)opaque;
+  (void)stream;
+  return 1;
+}
+
 /* ---- Entries ---- */
 
 typedef struct Reader {
@@ -162,7 +169,7 @@ simba_status zip_entries_open(const char *path, const char *bytes, size_t size, 
                                    .ztell64_file = memory_tell,
                                    .zseek64_file = memory_seek,
                                    .zclose_file = memory_close,
-                                   .zerror_file = memory_close,
+                                   .zerror_file = memory_error,
                                    .opaque = &file};
   Reader reader = {.path = path, .bytes = bytes, .size = size, .entries = out_entries, .error = error};
   reader.zip = unzOpen2_64(path, &functions);
