@@ -169,33 +169,35 @@ static simba_status decode_file(const ImageSet *set, const char *place, Image *i
   return status;
 }
 
-static simba_status check_read(const ImageSet *set, const char *place, Image *image, simba_error *error) {
+/* What image_set_require could not know of images in files. */
+static simba_status check_read(const ImageSet *set, const char *place, const Image *image, simba_error *error) {
   const ImageNeeds *needs = &set->needs;
   if (needs->height && needs->width && (image->height != needs->height || image->width != needs->width))
     return error_set(error, SIMBA_DATA_ERROR, "%s: the image has %dx%d pixels, but the model takes %dx%d", place,
                      image->height, image->width, needs->height, needs->width);
-  if (!needs->channels || needs->channels == image->channels) return SIMBA_OK;
-  if (!needs->convert_channels) return fail_channels(place, "the image is", image->channels, needs->channels, error);
-  return image_convert_channels(image, needs->channels, error);
+  if (needs->channels && needs->channels != image->channels && !needs->convert_channels)
+    return fail_channels(place, "the image is", image->channels, needs->channels, error);
+  return SIMBA_OK;
 }
 
-static simba_status read_image(const ImageSet *set, int64_t index, Image *image, bool *out_corrupt,
-                               simba_error *error) {
-  char short_place[PLACE_SIZE];
-  *out_corrupt = false;
-  image->label = set->label[index];
-  if (set->pixels) {
-    simba_status status = copy_image(set, index, image, error);
-    image_set_place(set, index, short_place, sizeof short_place);
-    return status ? status : check_read(set, short_place, image, error);
-  }
+static simba_status read_file(const ImageSet *set, int64_t index, Image *image, bool *out_corrupt, simba_error *error) {
   const ImagePart *part = set->part;
   while (index >= part->begin + part->count) part++;
-  char *path = path_join(part->path, set->file[index]); /* of any length */
+  char *path = path_join(part->path, set->file[index]);
   if (!path) return error_set_memory(error, set->path);
   simba_status status = decode_file(set, path, image, out_corrupt, error);
   if (!status) status = check_read(set, path, image, error);
   free(path);
+  return status;
+}
+
+static simba_status read_image(const ImageSet *set, int64_t index, Image *image, bool *out_corrupt,
+                               simba_error *error) {
+  *out_corrupt = false;
+  image->label = set->label[index];
+  simba_status status =
+      set->pixels ? copy_image(set, index, image, error) : read_file(set, index, image, out_corrupt, error);
+  if (!status && set->needs.channels) status = image_convert_channels(image, set->needs.channels, error);
   return status;
 }
 

@@ -1,5 +1,5 @@
 /* Which images are for what. What the files do not tell apart is drawn: images are shuffled, ordered by class, and
- * every so manieth is taken, so that each class gives its share to within one image. */
+ * taken at even distances, so that each class gives its share to within one image. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

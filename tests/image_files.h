@@ -3,6 +3,7 @@
 #define SIMBAC_TESTS_IMAGE_FILES_H
 
 #include <check.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
