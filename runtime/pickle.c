@@ -6,7 +6,8 @@
 #include <string.h>
 
 /* Bounds of what one pickle may make: some 300 MB at most, and a hundred times what the largest checkpoints need. */
-enum { MAX_VALUES = 1 << 22, NO_VALUE = UINT32_MAX };
+enum { MAX_VALUES = 1 << 22 };
+static const PickleId NO_VALUE = UINT32_MAX;
 
 /* Those that Python's protocols 2 to 5 write for data. What is not here is refused: code, classes by extension number,
  * persistent names as text, the text forms of protocol 0, buffers outside of the pickle. */
