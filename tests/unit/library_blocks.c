@@ -1,71 +1,14 @@
 /* Blocks of the standard library that no reference file covers, against values computed by hand or by another way, and
  * the forecaster of examples/ in all of its forms. */
-#include "frontend/frontend.h"
-#include "ir/evaluate.h"
+#include "tests/library_model.h"
 #include "tests/suite_run.h"
 
 #include <check.h>
 #include <complex.h>
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
-enum { LEAF_LIMIT = 32 };
-static const double TOLERANCE = 1e-12, PI = 3.14159265358979323846;
-
-static Arena *arena;
-static Diagnostics *diagnostics;
-
-static void setup(void) {
-  arena = arena_create();
-  diagnostics = diagnostics_create(arena);
-}
-
-static void teardown(void) { arena_destroy(arena); }
-
-static Model *need_model(FrontendFile *file, const FrontendOptions *options) {
-  Model *model = file ? frontend_elaborate(file, arena, diagnostics, options) : NULL;
-  Text report = text_begin(arena);
-  diagnostics_render(diagnostics, DIAGNOSTIC_HUMAN, false, &report);
-  ck_assert_msg(model != NULL, "%.3000s", report.data);
-  return model;
-}
-
-static Model *build(const char *text, bool training) {
-  FrontendFile *file = frontend_parse(arena, diagnostics, "test.simba", text, strlen(text));
-  return need_model(file, &(FrontendOptions){.training = training});
-}
-
-/* All values; leaves get `data` in the order of their nodes, the batch is `batch`. */
-static Value *run(const Graph *graph, int64_t batch, const double *const *data) {
-  EvaluateInput input[LEAF_LIMIT];
-  uint32_t count = 0;
-  for (NodeId id = 1; id <= graph->node_count; id++) {
-    OpCode op = graph_op(graph, id);
-    if (op != OP_INPUT && op != OP_PARAMETER) continue;
-    ck_assert_uint_lt(count, LEAF_LIMIT);
-    input[count] = (EvaluateInput){id, data[count]};
-    count++;
-  }
-  Value *values = ARENA_ARRAY(arena, Value, graph->node_count + 1);
-  graph_evaluate(graph, &batch, 7, 3, input, count, false, arena, values);
-  return values;
-}
-
-static Value output(const Graph *graph, const Value *values, const char *name) {
-  const Output *found = graph_find_output(graph, OUTPUT_VALUE, name);
-  ck_assert_msg(found != NULL, "no output %s", name);
-  return values[found->node];
-}
-
-static void check_values(Value value, const double *expected, int64_t count) {
-  ck_assert_int_eq(value_count(&value), count);
-  for (int64_t i = 0; i < count; i++) ck_assert_double_eq_tol(value.data[i], expected[i], TOLERANCE);
-}
-
-#define LIST(...) ((const double[]){__VA_ARGS__})
-#define DATA(...) ((const double *const[]){__VA_ARGS__})
-#define CHECK_VALUES(value, ...) check_values(value, LIST(__VA_ARGS__), sizeof(LIST(__VA_ARGS__)) / sizeof(double))
+static const double PI = 3.14159265358979323846;
 
 START_TEST(softmax_along_any_axis) {
   Model *model = build(
