@@ -223,11 +223,18 @@ static simba_status crop_image(const ImageAugmentation *a, const Image *source, 
 
 static void normalise(const ImageWorkspace *workspace, float *out_input) {
   const Image *image = &workspace->image;
-  size_t count = (size_t)image->height * (size_t)image->width, channels = (size_t)image->channels;
-  for (size_t c = 0; c < channels; c++) {
-    const float *table = workspace->normalised[c];
-    const uint8_t *pixel = image->pixels + c;
-    for (size_t i = 0; i < count; i++) out_input[c * count + i] = table[pixel[i * channels]];
+  size_t count = (size_t)image->height * (size_t)image->width;
+  const float(*table)[256] = workspace->normalised;
+  const uint8_t *pixel = image->pixels;
+  if (image->channels == 1) {
+    for (size_t i = 0; i < count; i++) out_input[i] = table[0][pixel[i]];
+    return;
+  }
+  float *red = out_input, *green = red + count, *blue = green + count;
+  for (size_t i = 0; i < count; i++, pixel += 3) {
+    red[i] = table[0][pixel[0]];
+    green[i] = table[1][pixel[1]];
+    blue[i] = table[2][pixel[2]];
   }
 }
 

@@ -9,18 +9,25 @@ static size_t image_size(const Image *image) {
 
 static inline uint8_t clip(int32_t value) { return (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value); }
 
-void image_flip(Image *image) {
-  size_t channels = (size_t)image->channels, width = (size_t)image->width;
+static inline void flip_rows(Image *image, size_t channels) {
+  size_t width = (size_t)image->width;
   for (int32_t y = 0; y < image->height; y++) {
-    uint8_t *row = image->pixels + (size_t)y * width * channels;
-    for (size_t left = 0, right = width - 1; left < right; left++, right--) {
+    uint8_t *left = image->pixels + (size_t)y * width * channels, *right = left + (width - 1) * channels;
+    for (; left < right; left += channels, right -= channels) {
       for (size_t c = 0; c < channels; c++) {
-        uint8_t value = row[left * channels + c];
-        row[left * channels + c] = row[right * channels + c];
-        row[right * channels + c] = value;
+        uint8_t value = left[c];
+        left[c] = right[c];
+        right[c] = value;
       }
     }
   }
+}
+
+void image_flip(Image *image) {
+  if (image->channels == 3)
+    flip_rows(image, 3);
+  else
+    flip_rows(image, 1);
 }
 
 /* ---- A table for each channel ---- */

@@ -6,6 +6,21 @@
 
 enum { PRECISION = 22, HALF = 1 << (PRECISION - 1), COLUMNS = 64 };
 
+/* The loops over pixels are compiled twice where the machine may have wider vectors; whole numbers, so the same bits.
+ * Which one is taken is found out before ThreadSanitizer has begun, whose code is in there too. */
+#if defined(__has_feature)
+#define THREADS_SANITIZED __has_feature(thread_sanitizer)
+#elif defined(__SANITIZE_THREAD__)
+#define THREADS_SANITIZED 1
+#else
+#define THREADS_SANITIZED 0
+#endif
+#if defined(__x86_64__) && defined(__gnu_linux__) && !THREADS_SANITIZED
+#define WIDE_LOOPS __attribute__((target_clones("avx2", "default")))
+#else
+#define WIDE_LOOPS
+#endif
+
 /* One direction of a resize: output i is the sum over k below `taps` of coefficient[i, k] * input[begin[i] + k], with
  * coefficients of 0 where it takes fewer. Counted from `first`, the first input that any output takes. */
 typedef struct Pass {
@@ -21,23 +36,18 @@ static double filter_weight(ImageFilter filter, double x) {
   return 0;
 }
 
-static simba_status buffers_reserve(ResizeBuffers *buffers, size_t outputs, size_t coefficients, simba_error *error) {
-  if (outputs > buffers->begin_capacity) {
-    free(buffers->begin);
-    buffers->begin = memory_allocate(outputs, sizeof *buffers->begin);
-    buffers->begin_capacity = buffers->begin ? outputs : 0;
-  }
-  if (coefficients > buffers->coefficient_capacity) {
-    free(buffers->coefficients);
-    buffers->coefficients = memory_allocate(coefficients, sizeof *buffers->coefficients);
-    buffers->coefficient_capacity = buffers->coefficients ? coefficients : 0;
-  }
-  return buffers->begin && buffers->coefficients ? SIMBA_OK : error_set_memory(error, "an image to be resized");
+static simba_status reserve(size_t count, int32_t **numbers, size_t *capacity, simba_error *error) {
+  if (count <= *capacity) return SIMBA_OK;
+  free(*numbers);
+  *numbers = memory_allocate(count, sizeof **numbers);
+  *capacity = *numbers ? count : 0;
+  return *numbers ? SIMBA_OK : error_set_memory(error, "an image to be resized");
 }
 
 void resize_buffers_clear(ResizeBuffers *buffers) {
   free(buffers->begin);
   free(buffers->coefficients);
+  free(buffers->wide);
   image_clear(&buffers->between);
   *buffers = (ResizeBuffers){0};
 }
@@ -48,7 +58,10 @@ static simba_status pass_prepare(int32_t size, int32_t full, int32_t window_firs
   double scale = (double)size / full, reduction = fmax(scale, 1), inverse = 1 / reduction;
   double support = (filter == FILTER_BILINEAR ? 1 : 2) * reduction;
   int32_t taps = 2 * (int32_t)ceil(support) + 1;
-  simba_status status = buffers_reserve(buffers, (size_t)count, (size_t)count * (size_t)taps, error);
+  simba_status status = reserve((size_t)count, &buffers->begin, &buffers->begin_capacity, error);
+  if (!status) {
+    status = reserve((size_t)count * (size_t)taps, &buffers->coefficients, &buffers->coefficient_capacity, error);
+  }
   if (status) return status;
   *out_pass = (Pass){count, taps, size, 0, buffers->begin, buffers->coefficients};
   for (int32_t i = 0; i < count; i++) {
@@ -77,32 +90,41 @@ static inline int32_t taps_inside(const Pass *pass, int32_t begin, int32_t end) 
   return begin + pass->taps <= end ? pass->taps : end - begin;
 }
 
-/* A row of pixels [size, channels] to [count, channels]. */
-static void resize_row(const Pass *pass, const uint8_t *row, int32_t size, int32_t channels, uint8_t *out) {
+/* A pixel and the first value of the next one: a vector has four. */
+typedef int32_t Sums4 __attribute__((vector_size(16)));
+
+/* A row of pixels [size, 3] to [count, 3]. `wide` has room for 3 * size + 1 numbers: pixels become 32 bits once, not
+ * once a tap. */
+WIDE_LOOPS static void resize_row_colour(const Pass *pass, const uint8_t *row, int32_t size, int32_t *wide,
+                                         uint8_t *out) {
+  for (size_t x = 0; x < 3 * (size_t)size; x++) wide[x] = row[x];
+  wide[3 * (size_t)size] = 0;
   for (int32_t i = 0; i < pass->count; i++) {
     int32_t begin = pass->begin[i], taps = taps_inside(pass, begin, size);
     const int32_t *coefficient = pass->coefficients + (size_t)i * (size_t)pass->taps;
-    const uint8_t *pixel = row + (size_t)begin * (size_t)channels;
-    if (channels == 3) {
-      int32_t red = HALF, green = HALF, blue = HALF;
-      for (int32_t k = 0; k < taps; k++) {
-        red += coefficient[k] * pixel[3 * k];
-        green += coefficient[k] * pixel[3 * k + 1];
-        blue += coefficient[k] * pixel[3 * k + 2];
-      }
-      out[3 * i] = clip(red);
-      out[3 * i + 1] = clip(green);
-      out[3 * i + 2] = clip(blue);
-    } else {
-      int32_t sum = HALF;
-      for (int32_t k = 0; k < taps; k++) sum += coefficient[k] * pixel[k];
-      out[i] = clip(sum);
+    const int32_t *pixel = wide + 3 * (size_t)begin;
+    Sums4 sum = {HALF, HALF, HALF};
+    for (int32_t k = 0; k < taps; k++) {
+      Sums4 values;
+      memcpy(&values, pixel + 3 * k, sizeof values);
+      sum += coefficient[k] * values;
     }
+    for (int c = 0; c < 3; c++) out[3 * i + c] = clip(sum[c]);
+  }
+}
+
+/* The same for [size] to [count]. */
+WIDE_LOOPS static void resize_row_grey(const Pass *pass, const uint8_t *row, int32_t size, uint8_t *out) {
+  for (int32_t i = 0; i < pass->count; i++) {
+    int32_t begin = pass->begin[i], taps = taps_inside(pass, begin, size), sum = HALF;
+    const int32_t *coefficient = pass->coefficients + (size_t)i * (size_t)pass->taps;
+    for (int32_t k = 0; k < taps; k++) sum += coefficient[k] * row[begin + k];
+    out[i] = clip(sum);
   }
 }
 
 /* Columns of rows of `length` values, rows of the input counted from `first`. */
-static void resize_columns(const Pass *pass, const Image *between, int32_t first, uint8_t *out) {
+WIDE_LOOPS static void resize_columns(const Pass *pass, const Image *between, int32_t first, uint8_t *out) {
   size_t length = (size_t)between->width * (size_t)between->channels;
   for (int32_t i = 0; i < pass->count; i++) {
     int32_t begin = pass->begin[i], taps = taps_inside(pass, begin, first + between->height);
@@ -128,6 +150,9 @@ static simba_status resize_rows(const Image *source, ImageBox box, int32_t full_
   simba_status status = image_reserve(&buffers->between, last - first, window.width, source->channels, error);
   Pass pass = {0};
   bool same = box.width == full_width;
+  if (!status && !same && source->channels == 3) {
+    status = reserve(3 * (size_t)box.width + 1, &buffers->wide, &buffers->wide_capacity, error);
+  }
   if (!status && !same) {
     status = pass_prepare(box.width, full_width, window.left, window.width, filter, buffers, &pass, error);
   }
@@ -137,8 +162,10 @@ static simba_status resize_rows(const Image *source, ImageBox box, int32_t full_
     uint8_t *out = buffers->between.pixels + (size_t)(y - first) * (size_t)window.width * channels;
     if (same) {
       memcpy(out, row + (size_t)window.left * channels, (size_t)window.width * channels);
+    } else if (source->channels == 3) {
+      resize_row_colour(&pass, row, box.width, buffers->wide, out);
     } else {
-      resize_row(&pass, row, box.width, source->channels, out);
+      resize_row_grey(&pass, row, box.width, out);
     }
   }
   return SIMBA_OK;

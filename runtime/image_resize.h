@@ -10,10 +10,11 @@ typedef struct ImageBox {
   int32_t top, left, height, width;
 } ImageBox;
 
-/* Memory of a resize, used again by the next one: coefficients and the image between the passes. */
+/* Memory of a resize, used again by the next one: coefficients, a row of pixels as numbers of 32 bits, and the image
+ * between the passes. */
 typedef struct ResizeBuffers {
-  int32_t *begin, *coefficients; /* [size of the output], [size of the output, taps] */
-  size_t begin_capacity, coefficient_capacity;
+  int32_t *begin, *coefficients, *wide; /* [size of the output], [size of the output, taps], [3 * width + 1] */
+  size_t begin_capacity, coefficient_capacity, wide_capacity;
   Image between;
 } ResizeBuffers;
 
