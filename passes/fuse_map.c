@@ -32,6 +32,10 @@ typedef struct Fusion {
   const bool *fixed; /* by node: depends on parameters and constants alone */
   bool *free;        /* by node: computed by whoever reads it */
   uint32_t *own;     /* by node: its cluster before anything merged */
+  uint32_t search;   /* the number of a search among clusters */
+  uint32_t *seen;    /* by cluster: the last search that found it */
+  uint32_t *waiting; /* clusters that the search has found and not looked at */
+  uint32_t waiting_count;
   PassContext *context;
 } Fusion;
 
@@ -73,30 +77,43 @@ static NodeId source_of(const Fusion *fusion, NodeId id) {
   return id;
 }
 
-/* Would merging clusters a and b make a third cluster both feed and wait for them? */
-static bool makes_cycle(const Fusion *fusion, uint32_t a, uint32_t b) {
+/* Marks what waits for the node, other than clusters a and b themselves; true where one of those does, by way of others.
+ * `direct`: the node is a member of a or b, or a view of one. Nodes from `end` on are behind both. */
+static bool reaches(Fusion *fusion, NodeId id, uint32_t a, uint32_t b, NodeId end, bool direct) {
   const Clusters *clusters = fusion->clusters;
-  Arena *scratch = arena_create();
-  bool *waits = ARENA_ARRAY(scratch, bool, clusters->count + 1); /* other clusters that wait for a or b */
-  bool cycle = false;
-  for (bool changed = true; changed && !cycle;) {
-    changed = false;
-    for (NodeId id = 1; id <= fusion->graph->node_count && !cycle; id++) {
-      uint32_t cluster = clusters->of[id];
-      if (cluster == 0 || waits[cluster]) continue;
-      const Node *node = node_of(fusion, id);
-      for (uint32_t k = 0; k < node->operand_count; k++) {
-        uint32_t from = clusters->of[source_of(fusion, node->operand[k])];
-        if (cluster == a || cluster == b) {
-          cycle |= waits[from];
-        } else if ((from == a || from == b || waits[from]) && !waits[cluster]) {
-          waits[cluster] = changed = true;
-        }
-      }
+  for (uint32_t k = clusters->user_first[id]; k < clusters->user_first[id + 1]; k++) {
+    NodeId user = clusters->user[k];
+    uint32_t cluster = clusters->of[user];
+    if (user >= end) break; /* users are in order */
+    if (cluster == a || cluster == b) {
+      if (!direct) return true;
+    } else if (cluster == 0) {
+      if (reaches(fusion, user, a, b, end, direct)) return true;
+    } else if (fusion->seen[cluster] != fusion->search) {
+      fusion->seen[cluster] = fusion->search;
+      fusion->waiting[fusion->waiting_count++] = cluster;
     }
   }
-  arena_destroy(scratch);
-  return cycle;
+  return false;
+}
+
+/* Would merging clusters a and b make a third cluster both feed and wait for them? */
+static bool makes_cycle(Fusion *fusion, uint32_t a, uint32_t b) {
+  const Clusters *clusters = fusion->clusters;
+  const uint32_t *first = clusters->member_first;
+  NodeId last_a = clusters->member[first[a + 1] - 1], last_b = clusters->member[first[b + 1] - 1];
+  NodeId end = (last_a > last_b ? last_a : last_b) + 1;
+  fusion->search++;
+  fusion->waiting_count = 0;
+  for (uint32_t k = first[a]; k < first[a + 1]; k++) reaches(fusion, clusters->member[k], a, b, end, true);
+  for (uint32_t k = first[b]; k < first[b + 1]; k++) reaches(fusion, clusters->member[k], a, b, end, true);
+  while (fusion->waiting_count > 0) {
+    uint32_t c = fusion->waiting[--fusion->waiting_count];
+    for (uint32_t k = first[c]; k < first[c + 1]; k++) {
+      if (reaches(fusion, clusters->member[k], a, b, end, false)) return true;
+    }
+  }
+  return false;
 }
 
 static bool is_product(LoweringKind family) { return family == LOWER_CONTRACT || family == LOWER_SPECTRAL; }
@@ -347,6 +364,8 @@ Graph *pass_fuse_map(const Graph *graph, PassContext *context) {
   fusion.fixed = graph_find_fixed(graph, scratch);
   fusion.free = ARENA_ARRAY(scratch, bool, graph->node_count + 1);
   fusion.own = arena_copy(scratch, fusion.clusters->of, (graph->node_count + 1) * sizeof *fusion.own);
+  fusion.seen = ARENA_ARRAY(scratch, uint32_t, fusion.clusters->count + 1);
+  fusion.waiting = ARENA_ARRAY(scratch, uint32_t, fusion.clusters->count + 1);
   find_free(&fusion);
   keep_factors(&fusion);
   clusters_settle(fusion.clusters);

@@ -12,10 +12,20 @@ typedef struct Schedule {
   uint32_t *writers;        /* by value: steps that write it and have not run */
   uint32_t *readers;        /* by value: steps that read it and have not run */
   bool *allocated, *done;   /* by value; by step */
-  uint32_t *order, *trial;  /* steps */
-  uint32_t *first, *last;   /* by value: positions in an order */
+  uint32_t *order;          /* steps */
+  uint32_t *first, *last;   /* by value: positions in the order */
+  int64_t *alive[REGIONS];  /* by position: bytes */
+  int64_t *before[REGIONS]; /* by position: most bytes alive anywhere before it */
+  int64_t *behind[REGIONS]; /* by position: most bytes alive there or anywhere behind it */
   int64_t *change[REGIONS]; /* by position: bytes that come alive there, less those that died before */
   bool used[REGIONS];
+  struct {                  /* a move that is looked at */
+    uint32_t number;        /* of the move */
+    uint32_t *seen;         /* by value: the last move that it took part in */
+    uint32_t *first, *last; /* by value */
+    ValueId *value;         /* those that take part */
+    uint32_t value_count;
+  } trial;
 } Schedule;
 
 static const Step *step_of(const Schedule *s, uint32_t number) { return &s->in->step[number]; }
@@ -113,8 +123,9 @@ static void find_lifetimes(Schedule *s, const uint32_t *order) {
   }
 }
 
-static Load load_of(Schedule *s, const uint32_t *order) {
+static void set_order(Schedule *s, uint32_t *order) {
   uint32_t count = s->in->step_count;
+  s->order = order;
   find_lifetimes(s, order);
   for (int r = 0; r < REGIONS; r++) {
     if (s->used[r]) memset(s->change[r], 0, (count + 1) * sizeof *s->change[r]);
@@ -125,15 +136,29 @@ static Load load_of(Schedule *s, const uint32_t *order) {
     change[s->first[v]] += s->size[v];
     change[s->last[v] + 1] -= s->size[v];
   }
+  for (int r = 0; r < REGIONS; r++) {
+    if (!s->used[r]) continue;
+    int64_t alive = 0, most = 0;
+    for (uint32_t at = 0; at < count; at++) {
+      s->before[r][at] = most;
+      s->alive[r][at] = alive += s->change[r][at];
+      if (alive > most) most = alive;
+    }
+    s->before[r][count] = most;
+    most = 0;
+    for (uint32_t at = count; at-- > 0;) {
+      if (s->alive[r][at] > most) most = s->alive[r][at];
+      s->behind[r][at] = most;
+    }
+  }
+}
+
+static Load load_of(const Schedule *s) {
   Load load = {0};
   for (int r = 0; r < REGIONS; r++) {
-    int64_t alive = 0, peak = 0;
-    for (uint32_t at = 0; s->used[r] && at < count; at++) {
-      alive += s->change[r][at];
-      load.sum += alive;
-      if (alive > peak) peak = alive;
-    }
-    load.peak += peak;
+    if (!s->used[r]) continue;
+    load.peak += s->before[r][s->in->step_count];
+    for (uint32_t at = 0; at < s->in->step_count; at++) load.sum += s->alive[r][at];
   }
   return load;
 }
@@ -170,18 +195,68 @@ static uint32_t furthest(const Schedule *s, uint32_t at, bool late) {
 }
 
 static void move_step(const Schedule *s, uint32_t from, uint32_t to) {
-  memcpy(s->trial, s->order, s->in->step_count * sizeof *s->trial);
-  uint32_t step = s->order[from];
-  if (from < to) memmove(&s->trial[from], &s->order[from + 1], (to - from) * sizeof *s->trial);
-  if (from > to) memmove(&s->trial[to + 1], &s->order[to], (from - to) * sizeof *s->trial);
-  s->trial[to] = step;
+  uint32_t *order = s->order, step = order[from];
+  if (from < to) memmove(&order[from], &order[from + 1], (to - from) * sizeof *order);
+  if (from > to) memmove(&order[to + 1], &order[to], (from - to) * sizeof *order);
+  order[to] = step;
+}
+
+/* The values that steps from `low` to `high` read or write, and where they come alive and die once the step at `from` is
+ * at `to`. All other values are alive where they were, and these too outside of the range. */
+static void find_trial(Schedule *s, uint32_t from, uint32_t to, uint32_t low, uint32_t high) {
+  s->trial.number++;
+  s->trial.value_count = 0;
+  for (uint32_t at = low; at <= high; at++) {
+    uint32_t source = at == to ? from : from < to ? at + 1 : at - 1;
+    const Step *step = step_of(s, s->order[source]);
+    for (uint32_t a = 0; a < step->kernel->argument_count; a++) {
+      ValueId value = step->argument[a];
+      if (s->size[value] == 0) continue;
+      if (s->trial.seen[value] != s->trial.number) {
+        s->trial.seen[value] = s->trial.number;
+        s->trial.first[value] = s->first[value] < low ? low : at;
+        s->trial.value[s->trial.value_count++] = value;
+      }
+      s->trial.last[value] = s->last[value] > high ? high : at;
+    }
+  }
+}
+
+/* What the order would cost with the step at `from` moved to `to`, given what it costs now. */
+static Load load_moved(Schedule *s, Load load, uint32_t from, uint32_t to) {
+  uint32_t low = from < to ? from : to, high = from < to ? to : from;
+  find_trial(s, from, to, low, high);
+  for (int r = 0; r < REGIONS; r++) {
+    if (s->used[r]) memset(&s->change[r][low], 0, (high - low + 2) * sizeof *s->change[r]);
+  }
+  for (uint32_t k = 0; k < s->trial.value_count; k++) {
+    ValueId v = s->trial.value[k];
+    int64_t *change = s->change[s->in->value[v].count.symbol];
+    change[s->first[v] < low ? low : s->first[v]] -= s->size[v];
+    change[(s->last[v] > high ? high : s->last[v]) + 1] += s->size[v];
+    change[s->trial.first[v]] += s->size[v];
+    change[s->trial.last[v] + 1] -= s->size[v];
+  }
+  load.peak = 0;
+  for (int r = 0; r < REGIONS; r++) {
+    if (!s->used[r]) continue;
+    int64_t peak = s->before[r][low], change = 0;
+    if (high + 1 < s->in->step_count && s->behind[r][high + 1] > peak) peak = s->behind[r][high + 1];
+    for (uint32_t at = low; at <= high; at++) {
+      change += s->change[r][at];
+      load.sum += change;
+      if (s->alive[r][at] + change > peak) peak = s->alive[r][at] + change;
+    }
+    load.peak += peak;
+  }
+  return load;
 }
 
 /* Tries all steps of `order`, which it changes; how good it is then. */
 static Load improve(Schedule *s, uint32_t *order) {
   uint32_t count = s->in->step_count;
-  s->order = order;
-  Load load = load_of(s, order);
+  set_order(s, order);
+  Load load = load_of(s);
   bool changed = true;
   for (int round = 0; round < ROUNDS && changed; round++) {
     changed = false;
@@ -189,10 +264,10 @@ static Load improve(Schedule *s, uint32_t *order) {
       uint32_t at = k < count ? count - 1 - k : k - count; /* late from the end, early from the start */
       uint32_t to = furthest(s, at, k < count);
       if (to == at) continue;
-      move_step(s, at, to);
-      Load moved = load_of(s, s->trial);
+      Load moved = load_moved(s, load, at, to);
       if (!is_better(moved, load)) continue;
-      memcpy(order, s->trial, count * sizeof *order);
+      move_step(s, at, to);
+      set_order(s, order);
       load = moved;
       changed = true;
     }
@@ -220,9 +295,16 @@ static Schedule *schedule_create(const ScheduleInput *input, Arena *arena) {
   s->last = ARENA_ARRAY(arena, uint32_t, values);
   s->allocated = ARENA_ARRAY(arena, bool, values);
   s->done = ARENA_ARRAY(arena, bool, steps);
-  s->trial = ARENA_ARRAY(arena, uint32_t, steps);
+  s->trial.seen = ARENA_ARRAY(arena, uint32_t, values);
+  s->trial.first = ARENA_ARRAY(arena, uint32_t, values);
+  s->trial.last = ARENA_ARRAY(arena, uint32_t, values);
+  s->trial.value = ARENA_ARRAY(arena, ValueId, values);
   set_sizes(s);
-  for (int r = 0; r < REGIONS; r++) s->change[r] = s->used[r] ? ARENA_ARRAY(arena, int64_t, steps) : NULL;
+  for (int r = 0; r < REGIONS; r++) {
+    if (!s->used[r]) continue;
+    int64_t **lists[] = {&s->alive[r], &s->before[r], &s->behind[r], &s->change[r]};
+    for (int k = 0; k < 4; k++) *lists[k] = ARENA_ARRAY(arena, int64_t, steps);
+  }
   return s;
 }
 
