@@ -4,6 +4,7 @@
 #include "runtime/file.h"
 #include "spectra_graph.h"
 
+#include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,7 +164,54 @@ static const float *result(const Spectra *spectra, uint32_t scan, const char *wh
   return spectra->output[at];
 }
 
-static simba_status print_scan(const Spectra *spectra, uint32_t number, int64_t batch, FILE *file, simba_error *error) {
+/* What the file has already: the lines of fewer epochs. */
+typedef struct Before {
+  char *bytes;
+  size_t size;
+} Before;
+
+/* The line of a scan before the first step; NULL where the run was not watched then. cJSON_Delete it. */
+static cJSON *first_line(const Before *before, const char *scan) {
+  const char *end;
+  for (const char *line = before->bytes; line; line = end + 1) {
+    end = memchr(line, '\n', before->size - (size_t)(line - before->bytes));
+    if (!end || strncmp(line, "{\"epoch\":0,", 11) != 0) return NULL;
+    cJSON *object = cJSON_ParseWithLength(line, (size_t)(end - line));
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(object, "scan");
+    if (cJSON_IsString(name) && !strcmp(name->valuestring, scan)) return object;
+    cJSON_Delete(object);
+  }
+  return NULL;
+}
+
+/* Before the first step at most MAX_LISTED values of A, evenly picked; later how far these have moved, relative to what
+ * they were, on average. */
+static void print_a_moved(const double *a, const ScanObservation *scan, int64_t epochs, const Before *before,
+                          FILE *file) {
+  const int64_t listed = scan->eigenvalues < MAX_LISTED ? scan->eigenvalues : MAX_LISTED;
+  cJSON *first = epochs > 0 ? first_line(before, scan->name) : NULL;
+  const cJSON *value = cJSON_GetObjectItemCaseSensitive(first, "first_a");
+  double moved = 0;
+  int64_t k = 0;
+  if (epochs == 0) fputs(",\"first_a\":", file);
+  for (value = value ? value->child : NULL; k < listed; k++, value = value ? value->next : NULL) {
+    double now = a[k * scan->eigenvalues / listed];
+    if (epochs == 0)
+      fprintf(file, "%c%.9g", k ? ',' : '[', now);
+    else if (cJSON_IsNumber(value))
+      moved += fabs(now / value->valuedouble - 1);
+    else
+      break;
+  }
+  if (epochs == 0)
+    fputc(']', file);
+  else if (k == listed)
+    fprintf(file, ",\"a_moved\":%.7g", moved / (double)listed);
+  cJSON_Delete(first);
+}
+
+static simba_status print_scan(const Spectra *spectra, uint32_t number, int64_t epochs, int64_t batch,
+                               const Before *before, FILE *file, simba_error *error) {
   const ScanObservation *scan = &spectra->observation->scan[number];
   int64_t symbols[SYMBOL_MAX], n = scan->eigenvalues;
   for (int s = 0; s < SYMBOL_MAX; s++) symbols[s] = batch;
@@ -186,7 +234,8 @@ static simba_status print_scan(const Spectra *spectra, uint32_t number, int64_t 
   print_numbers(file, "mean_decay", quantiles, SPECTRA_QUANTILES);
   if (scan->complex) print_points(file, re, im, n);
   for (int64_t k = 0; a && k < n; k++) modulus[k] = (double)a[k];
-  if (a) {
+  if (a) { /* in its own order first */
+    print_a_moved(modulus, scan, epochs, before, file);
     quantiles_of(modulus, n, quantiles);
     print_numbers(file, "a", quantiles, SPECTRA_QUANTILES);
   }
@@ -220,14 +269,14 @@ static simba_status print_matrix(const Spectra *spectra, const MatrixObservation
   return status;
 }
 
-static simba_status print_lines(const Spectra *spectra, int64_t epochs, int64_t step, int64_t batch, FILE *file,
-                                simba_error *error) {
+static simba_status print_lines(const Spectra *spectra, int64_t epochs, int64_t step, int64_t batch,
+                                const Before *before, FILE *file, simba_error *error) {
   const Observation *observation = spectra->observation;
   simba_status status = SIMBA_OK;
   for (uint32_t k = 0; k < observation->scan_count + observation->matrix_count && status == SIMBA_OK; k++) {
     fprintf(file, "{\"epoch\":%lld,\"step\":%lld", (long long)epochs, (long long)step);
     status = k < observation->scan_count
-                 ? print_scan(spectra, k, batch, file, error)
+                 ? print_scan(spectra, k, epochs, batch, before, file, error)
                  : print_matrix(spectra, &observation->matrix[k - observation->scan_count], file, error);
     fputs("}\n", file);
   }
@@ -244,39 +293,37 @@ static simba_status run_observation(Spectra *spectra, int64_t batch, const float
 
 /* ---- The file ---- */
 
-/* The file's content up to the lines of `epochs`; none where there is no file. */
-static simba_status read_before(const char *path, int64_t epochs, char **out_bytes, size_t *out_size,
-                                simba_error *error) {
-  *out_bytes = NULL;
-  *out_size = 0;
-  if (access(path, F_OK) != 0) return SIMBA_OK;
+/* None where there is no file. */
+static simba_status read_before(const char *path, int64_t epochs, Before *out_before, simba_error *error) {
   size_t size;
-  simba_status status = file_read(path, out_bytes, &size, error);
+  if (access(path, F_OK) != 0) return SIMBA_OK;
+  simba_status status = file_read(path, &out_before->bytes, &size, error);
   if (status != SIMBA_OK) return status;
-  char *bytes = *out_bytes;
+  char *bytes = out_before->bytes;
   for (char *line = bytes, *end; (end = memchr(line, '\n', size - (size_t)(line - bytes))); line = end + 1) {
     long long epoch;
     if (sscanf(line, "{\"epoch\":%lld,", &epoch) != 1 || epoch >= epochs) break;
-    *out_size = (size_t)(end + 1 - bytes);
+    out_before->size = (size_t)(end + 1 - bytes);
   }
   return SIMBA_OK;
 }
 
 simba_status spectra_observe(Spectra *spectra, int64_t epochs, int64_t step, int64_t batch, const float *const *inputs,
                              simba_error *error) {
-  char *before = NULL, *bytes = NULL;
-  size_t kept, size = 0;
+  Before before = {0};
+  char *bytes = NULL;
+  size_t size = 0;
   simba_status status = run_observation(spectra, batch, inputs, error);
-  if (status == SIMBA_OK) status = read_before(spectra->path, epochs, &before, &kept, error);
+  if (status == SIMBA_OK) status = read_before(spectra->path, epochs, &before, error);
   FILE *memory = status == SIMBA_OK ? open_memstream(&bytes, &size) : NULL;
   if (status == SIMBA_OK && !memory) status = error_set_memory(error, "spectra");
   if (memory) {
-    if (kept) fwrite(before, 1, kept, memory);
-    status = print_lines(spectra, epochs, step, batch, memory, error);
+    if (before.size) fwrite(before.bytes, 1, before.size, memory);
+    status = print_lines(spectra, epochs, step, batch, &before, memory, error);
     if (fclose(memory) != 0 && status == SIMBA_OK) status = error_set_memory(error, "spectra");
   }
   if (status == SIMBA_OK) status = file_write(spectra->path, bytes, size, error);
-  free(before);
+  free(before.bytes);
   free(bytes);
   return status == SIMBA_OK ? spectra_draw(spectra->path, spectra->picture_path, error) : status;
 }

@@ -6,7 +6,9 @@
  *   DIR/spectra.png    per scan the quantiles of |decay| and of A over the epochs; per parameter of matrices (and per
  *                      complex scan) its eigenvalues in the plane, first and last, with the unit circle
  *
- * Quantiles are at 0, 5, 25, 50, 75, 95 and 100 %; those of |decay| are counted at SPECTRA_EDGES places. */
+ * The line of a scan has "decay" (over all data), "mean_decay" (of each eigenvalue over the data) and "a" as quantiles
+ * at 0, 5, 25, 50, 75, 95 and 100 %, and "a_moved", how far A has gone from where it began, |A / A_0 - 1| on average.
+ * Moduli of decays are counted at SPECTRA_EDGES places. */
 #ifndef SIMBAC_DRIVER_SPECTRA_H
 #define SIMBAC_DRIVER_SPECTRA_H
 

@@ -25,6 +25,8 @@ for epoch in 0 1 2 3; do
 done
 
 validated() { cat broken/metrics.jsonl 2>/dev/null | sed -n '/"val"/p' | wc -l; }
+grep -q '^{"epoch":3,.*"a_moved":0\.' watched/spectra.jsonl || fail "not said how far A has moved"
+
 resume=()
 for epochs in 1 2; do
   train broken --watch-spectra "${resume[@]}" >out 2>err &
