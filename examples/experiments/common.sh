@@ -8,7 +8,7 @@
 #   --threads N    of simbac; results do not depend on it
 #
 # DIR/runs/NAME is the folder of a training run (metrics.jsonl, loss.png, weights.safetensors; result.json is the test
-# split's score). DIR/results.csv has a row a run, DIR/results.md the table.
+# split's score). DIR/results.csv has a row a run, DIR/results.md the table, DIR/curves.png the curves.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -70,12 +70,70 @@ run() {
   mv "$folder/result.tmp" "$folder/result.json"
 }
 
+# value RUN KEY: of the test split's score; nothing where the run is not done or diverged.
+value() { if [ -f "$out/runs/$1/result.json" ]; then json_value "$2" "$out/runs/$1/result.json"; fi; }
+seconds_of() { if [ -f "$out/runs/$1/seconds" ]; then awk '{ s += $1 } END { print s }' "$out/runs/$1/seconds"; fi; }
 # The best epoch's loss on the validation split.
-validation_loss() { sed -n 's/.*"split":"val","loss":\([^,}]*\).*/\1/p' "$out/runs/$1/metrics.jsonl" | sort -g | head -n 1; }
+validation_loss() {
+  if [ -f "$out/runs/$1/metrics.jsonl" ]; then
+    sed -n 's/.*"split":"val","loss":\([^,}]*\).*/\1/p' "$out/runs/$1/metrics.jsonl" | sort -g | head -n 1
+  fi
+}
 
-# Reads values, a line each: "mean +- deviation" (of n - 1) in the format $1 (%.4f).
+# row RUN KEY...: "RUN,validation,KEY...,seconds" of a run that is done.
+row() {
+  local name=$1 key
+  if [ ! -f "$out/runs/$name/result.json" ]; then return 0; fi
+  printf '%s,%s' "$name" "$(validation_loss "$name")"
+  shift
+  for key; do printf ',%s' "$(value "$name" "$key")"; done
+  printf ',%s\n' "$(seconds_of "$name")"
+}
+
+# Reads values, a line each: "mean ± deviation" (of n - 1) in the format $1, such as %.4f.
 summary() {
   awk -v format="$1" 'NF { n++; s += $1; v[n] = $1 }
     END { if (!n) { print "-"; exit } m = s / n; for (k = 1; k <= n; k++) q += (v[k] - m) ^ 2
           if (n > 1) printf format " ± " format "\n", m, sqrt(q / (n - 1)); else printf format "\n", m }'
 }
+# mean FORMAT KEY RUN...: over the runs that are done; KEY may be `validation` and `seconds`.
+mean() {
+  local format=$1 key=$2 name
+  shift 2
+  for name; do
+    case $key in
+      validation) validation_loss "$name" ;;
+      seconds) seconds_of "$name" ;;
+      *) value "$name" "$key" ;;
+    esac
+  done | summary "$format"
+}
+# How many of the runs are done, and how many of those diverged: "3" or "3, 1 diverged".
+outcomes() {
+  local name done=0 diverged=0
+  for name; do
+    if [ -f "$out/runs/$name/result.json" ]; then done=$((done + 1)); fi
+    if [ -f "$out/runs/$name/diverged" ]; then done=$((done + 1)) diverged=$((diverged + 1)); fi
+  done
+  if [ $diverged -gt 0 ]; then echo "$done, $diverged diverged"; else echo "$done"; fi
+}
+
+# curve PANEL LINE KEY RUN...: rows of a table for simbac chart: KEY on the validation split after each epoch, the mean
+# of the runs.
+curve() {
+  local panel=$1 line=$2 key=$3 name
+  shift 3
+  for name; do
+    if [ -f "$out/runs/$name/metrics.jsonl" ]; then
+      sed -n "s/.*\"epoch\":\([0-9]*\),\"split\":\"val\".*\"$key\":\([^,}]*\).*/\1 \2/p" "$out/runs/$name/metrics.jsonl"
+    fi
+  done | sort -n | awk -v start="$panel,$line" '$2 != "null" { n[$1]++; s[$1] += $2 }
+    END { for (epoch = 0; epoch in n; epoch++) printf "%s,%d,%.6g\n", start, epoch + 1, s[epoch] / n[epoch] }'
+}
+# draw TITLE-OF-Y: the rows of curves.csv, which has a heading by then.
+draw() {
+  if [ "$(wc -l <"$out/curves.csv")" -gt 1 ]; then
+    "$simbac" chart "$out/curves.csv" -o "$out/curves.png" --x-label "${2:-epoch}" --y-label "$1"
+  fi
+}
+parameters() { "$simbac" check "$@" | sed -n 's/.* parameters, \([0-9]*\) numbers.*/\1/p'; }
