@@ -88,6 +88,12 @@ simba_status image_batches_next(ImageBatches *batches, ImageBatch *out_batch, si
 /* Seconds that callers of `next` have waited since opening: 0 for workers that keep up. */
 double image_batches_waited(const ImageBatches *batches);
 
+/* Mean and deviation of pixels / 255, a channel, over the images of a split, or `most` of them at even distances (0:
+ * all): what normalisation subtracts and divides by. Images have `channels`, as with image_augment. Exact sums, so the
+ * same on every machine; a channel of one level has the deviation 1. */
+simba_status image_set_moments(const ImageSet *set, DataSplit split, int32_t channels, int64_t most, float out_mean[3],
+                               float out_deviation[3], simba_error *error);
+
 /* A contact sheet of the batch as PNG: `columns` images a row, normalisation undone. */
 simba_status image_batch_sheet(const ImageBatch *batch, const ImageAugmentation *augmentation, int32_t columns,
                                const char *path, simba_error *error);

@@ -535,6 +535,26 @@ START_TEST(sheet) {
 }
 END_TEST
 
+/* Of levels 6 i, i = 0 .. 36; and of the first image alone. */
+START_TEST(moments) {
+  write_images(false);
+  ImageSet *set = open_set(temporary_folder, NULL, false);
+  float mean[3], deviation[3];
+  ck_assert_int_eq(image_set_moments(set, SPLIT_TRAIN, 1, 0, mean, deviation, NULL), SIMBA_OK);
+  ck_assert_float_eq_tol(mean[0], 6 * 18.0F / 255, 1e-6F);
+  ck_assert_float_eq_tol(deviation[0], 6 * sqrtf((37 * 37 - 1) / 12.0F) / 255, 1e-6F);
+  ck_assert_int_eq(image_set_moments(set, SPLIT_TRAIN, 1, 1, mean, deviation, NULL), SIMBA_OK);
+  ck_assert_float_eq(mean[0], 0);
+  ck_assert_float_eq(deviation[0], 1);
+  simba_error error;
+  ck_assert_int_eq(image_set_moments(set, SPLIT_TRAIN, 3, 0, mean, deviation, &error), SIMBA_DATA_ERROR);
+  ck_assert_ptr_nonnull(strstr(error.message, "image 0"));
+  ck_assert_ptr_nonnull(strstr(error.message, "the image has 1 channel, the model takes 3"));
+  ck_assert_int_eq(image_set_moments(set, SPLIT_TEST, 1, 0, mean, deviation, &error), SIMBA_DATA_ERROR);
+  image_set_close(set);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("runtime_batches");
   TCase *tests = tcase_create("batches");
@@ -552,6 +572,7 @@ int main(void) {
   tcase_add_test(tests, mistakes);
   tcase_add_test(tests, closed_at_any_time);
   tcase_add_test(tests, sheet);
+  tcase_add_test(tests, moments);
   suite_add_tcase(suite, tests);
   return suite_run(suite);
 }
