@@ -2,7 +2,7 @@
 # Help, usage errors and hints.
 . "$(dirname "$0")/common.sh"
 
-for command in check train eval run compile bench dump chart; do
+for command in check train eval run compile convert bench dump chart; do
   expect 0 "$SIMBAC" $command --help
   says "Example:"
   says "simbac $command"
