@@ -98,10 +98,9 @@ static simba_status fail_memory(const Machine *machine) {
   return error_set_memory(machine->error, machine->source->path);
 }
 
-/* Text from the file as part of a message: printable characters only. */
-static void printable(const char *text, size_t length, char out[128]) {
+void pickle_printable(const char *text, size_t length, char out[PICKLE_PRINTABLE_SIZE]) {
   size_t used = 0;
-  for (; used < length && used < 120; used++) {
+  for (; used < length && used < PICKLE_PRINTABLE_SIZE - 1; used++) {
     unsigned char c = (unsigned char)text[used];
     out[used] = c >= 0x20 && c < 0x7f ? (char)c : '?';
   }
@@ -250,9 +249,9 @@ static simba_status make_global(Machine *machine, const char *module, size_t mod
     if (same_text(module, module_length, global->module) && same_text(name, name_length, global->name))
       return make(machine, (PickleValue){.kind = PICKLE_GLOBAL, .global = global});
   }
-  char shown_module[128], shown_name[128];
-  printable(module, module_length, shown_module);
-  printable(name, name_length, shown_name);
+  char shown_module[PICKLE_PRINTABLE_SIZE], shown_name[PICKLE_PRINTABLE_SIZE];
+  pickle_printable(module, module_length, shown_module);
+  pickle_printable(name, name_length, shown_name);
   return error_set(machine->error, SIMBA_DATA_ERROR,
                    "%s: %s byte %zu: names '%s.%s', which weights are not made of; reading stopped there and nothing "
                    "was run (a program that runs pickles would have; where the file is your own, save "

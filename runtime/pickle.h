@@ -73,6 +73,9 @@ void pickle_free(Pickle *pickle); /* takes NULL */
 static inline const PickleValue *pickle_value(const Pickle *pickle, PickleId id) { return &pickle->value[id]; }
 /* Whether it is this text. */
 bool pickle_is_text(const PickleValue *value, const char *text);
+/* Text as part of a message: what is no printable ASCII becomes '?', and what is too long ends. */
+enum { PICKLE_PRINTABLE_SIZE = 96 };
+void pickle_printable(const char *text, size_t length, char out[PICKLE_PRINTABLE_SIZE]);
 /* "a dict", "a tuple": for messages. */
 const char *pickle_kind_name(PickleKind kind);
 

@@ -32,9 +32,6 @@ static simba_status count_tensors(const TorchReader *reader, PickleId id, int de
 
 /* ---- Choosing ---- */
 
-/* Text from the file, as it may stand in a message. */
-static int shown_length(const PickleValue *text) { return text->count < 60 ? (int)text->count : 60; }
-
 typedef struct Candidates {
   PickleId known, only; /* the value of the first well-known key; of the only one */
   const char *known_key;
@@ -44,9 +41,11 @@ typedef struct Candidates {
 
 static void show_candidate(Candidates *candidates, const PickleValue *key, size_t tensors) {
   size_t used = strlen(candidates->shown), room = sizeof candidates->shown - used;
-  if (room < 100) return;
-  snprintf(candidates->shown + used, room, "%s'%.*s' (%zu tensor%s)", used ? ", " : "", shown_length(key), key->text,
-           tensors, tensors == 1 ? "" : "s");
+  char name[PICKLE_PRINTABLE_SIZE];
+  pickle_printable(key->text, key->count, name);
+  if (room > PICKLE_PRINTABLE_SIZE + 50)
+    snprintf(candidates->shown + used, room, "%s'%s' (%zu tensor%s)", used ? ", " : "", name, tensors,
+             tensors == 1 ? "" : "s");
 }
 
 static simba_status find_candidates(const TorchReader *reader, const PickleValue *dict, Candidates *out) {
@@ -103,12 +102,13 @@ static simba_status choose(TorchReader *reader, PickleId root, PickleId *out_wei
 static simba_status fail_key(const TorchReader *reader, const PickleValue *dict) {
   char shown[600] = "";
   size_t used = 0;
-  for (uint32_t i = 0; dict->kind == PICKLE_DICT && i + 1 < dict->count && used < sizeof shown - 100; i += 2) {
+  for (uint32_t i = 0;
+       dict->kind == PICKLE_DICT && i + 1 < dict->count && used < sizeof shown - PICKLE_PRINTABLE_SIZE - 5; i += 2) {
     const PickleValue *key = value_of(reader, dict->item[i]);
     if (key->kind != PICKLE_TEXT) continue;
-    int length =
-        snprintf(shown + used, sizeof shown - used, "%s'%.*s'", used ? ", " : "", shown_length(key), key->text);
-    used += (size_t)length;
+    char name[PICKLE_PRINTABLE_SIZE];
+    pickle_printable(key->text, key->count, name);
+    used += (size_t)snprintf(shown + used, sizeof shown - used, "%s'%s'", used ? ", " : "", name);
   }
   return error_set(reader->error, SIMBA_INVALID_ARGUMENT, "%s: there is no '%s' in the file; there is: %s",
                    reader->file->path, reader->key, shown);
@@ -166,7 +166,9 @@ static simba_status append_key(Walk *walk, const PickleValue *container, uint32_
     return torch_fail(reader, key, "a key that is no text");
   }
   if (length + 1 + size > TORCH_MAX_NAME) return torch_fail(reader, container, "a name of more than 1000 characters");
-  if (memchr(text, 0, size)) return torch_fail(reader, container, "a name with a zero byte");
+  for (size_t i = 0; i < size; i++)
+    if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+      return torch_fail(reader, container, "a name with a control character");
   if (length) walk->name[length++] = '.';
   memcpy(walk->name + length, text, size);
   *out_length = length + size;
