@@ -352,7 +352,8 @@ static simba_status extend_marked(Machine *machine, PickleKind kind) {
 
 static simba_status put(Machine *machine, uint64_t index) {
   if (!available(machine)) return fail_empty(machine);
-  if (index >= MAX_VALUES) return fail(machine, "a memo index of more than 4194303");
+  /* Python counts them up, an instruction each. */
+  if (index >= machine->source->size) return fail(machine, "a memo index of more than the pickle's bytes");
   while (machine->memo.count <= index)
     if (!list_push(&machine->memo, NO_VALUE)) return fail_memory(machine);
   machine->memo.id[index] = machine->stack.id[machine->stack.count - 1];

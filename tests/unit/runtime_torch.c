@@ -233,7 +233,7 @@ static const Hostile HOSTILE[] = {
     {PICKLE("\200\002(K\001d."), "a/data.pkl byte 5: a dict with a key that has no value"},
     {PICKLE("\200\002}K\001a."), "a/data.pkl byte 5: puts items into what is no container for them"},
     {PICKLE("\200\002h\007."), "a/data.pkl byte 2: takes from the memo what was never put there"},
-    {PICKLE("\200\002Nr\377\377\377\377."), "a/data.pkl byte 3: a memo index of more than 4194303"},
+    {PICKLE("\200\002Nr\377\377\377\377."), "a/data.pkl byte 3: a memo index of more than the pickle's bytes"},
     {PICKLE("\200\002X\377\377\377\377abc."), "a/data.pkl byte 2: the pickle ends within an instruction"},
     {PICKLE("\200\004\215\377\377\377\377\377\377\377\377abc."),
      "a/data.pkl byte 2: the pickle ends within an instruction"},
