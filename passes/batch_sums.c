@@ -37,7 +37,8 @@ static NodeId split_contract(Graph *to, const Node *node, const NodeId *operands
   const Shape *a = graph_shape(to, operands[0]), *b = graph_shape(to, operands[1]);
   Dim count;
   int64_t size = image_elements(a) + image_elements(b);
-  if (!shape_count(&node->shape, &count) || !dim_is_constant(count) || count.factor * LEAST_TERMS > size) return NODE_NONE;
+  if (!shape_count(&node->shape, &count) || !dim_is_constant(count) || count.factor * LEAST_TERMS > size)
+    return NODE_NONE;
   char batch = 0;
   int summed = 0;
   for (int32_t k = 0; k < a->rank; k++) {

@@ -19,8 +19,8 @@
 
 #include <string.h>
 
-/* Is axis `axis` of the node contiguous in the buffer that its views lead to? One loop stands for each axis. */
-static bool is_contiguous(const Graph *graph, NodeId id, int32_t axis) {
+/* Where the elements of the node are in the buffer that its views lead to. One loop stands for each axis. */
+static bool find_access(const Graph *graph, NodeId id, Access *out) {
   LoopSpace space = {0};
   Place place = {.rank = graph_shape(graph, id)->rank};
   for (int32_t k = 0; k < place.rank; k++) {
@@ -38,8 +38,12 @@ static bool is_contiguous(const Graph *graph, NodeId id, int32_t axis) {
     place = inner;
     id = operand;
   }
+  return place_access(&place, graph_shape(graph, id), out);
+}
+
+static bool is_contiguous(const Graph *graph, NodeId id, int32_t axis) {
   Access access;
-  return place_access(&place, graph_shape(graph, id), &access) && dim_equal(access.stride[axis], dim_constant(1));
+  return find_access(graph, id, &access) && dim_equal(access.stride[axis], dim_constant(1));
 }
 
 static bool is_single(const Shape *shape, const char *letters, char letter) {
@@ -121,6 +125,28 @@ static NodeId contract_permuted(Graph *to, const NodeId *operands, Labels *label
   return graph_permute(to, contract_as(to, operands, labels), axes);
 }
 
+/* Rows that are short and do not continue in the next ones, as the windows of a small image: a tile has no more rows than
+ * they, so each would read all of the other factor for few of them. A copy of all windows is one product. */
+static bool has_short_rows(const Graph *graph, NodeId factor, const char *letters, const Labels *labels) {
+  enum { ROWS_ENOUGH = 12 };
+  Access access;
+  const Shape *shape = graph_shape(graph, factor);
+  int32_t rows = -1;
+  if (!find_access(graph, factor, &access)) return false;
+  for (size_t k = strlen(labels->result); k-- > 0;) {
+    const char *at = strchr(letters, labels->result[k]);
+    bool other = strchr(letters == labels->a ? labels->b : labels->a, labels->result[k]) != NULL;
+    if (!at || other || dim_equal(shape->dim[at - letters], dim_constant(1))) continue;
+    int32_t axis = (int32_t)(at - letters);
+    Dim step;
+    if (rows >= 0)
+      return !dim_multiply(access.stride[rows], shape->dim[rows], &step) || !dim_equal(step, access.stride[axis]);
+    if (!dim_is_constant(shape->dim[axis]) || shape->dim[axis].factor >= ROWS_ENOUGH) return false;
+    rows = axis;
+  }
+  return false;
+}
+
 static NodeId lay_out(Graph *to, const Node *node, const NodeId *given, void *unused) {
   (void)unused;
   if (node->op == OP_BROADCAST) return lay_out_broadcast(to, node, given[0]);
@@ -148,6 +174,8 @@ static NodeId lay_out(Graph *to, const Node *node, const NodeId *given, void *un
     memmove(letters + axis, letters + axis + 1, (size_t)(rank - axis - 1));
     letters[rank - 1] = vector;
   }
+  if (vector != 0 && has_short_rows(to, operands[!side], side == 1 ? labels.a : labels.b, &labels))
+    operands[!side] = graph_unary(to, OP_COPY, operands[!side]);
   return contract_as(to, operands, &labels);
 }
 

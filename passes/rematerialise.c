@@ -124,8 +124,10 @@ static void emit_cluster(Rebuild *rebuild, uint32_t cluster) {
     bool wanted = clusters->stored[id];
     if (run != RUN_NONE && !plan->run[run].fixed) {
       wanted = false;
-      for (uint32_t w = 0; w < plan->run[run].write_count; w++)
-        wanted |= plan->version[plan->run[run].write[w]].node == id;
+      for (uint32_t w = 0; w < plan->run[run].write_count; w++) {
+        NodeId written = plan->version[plan->run[run].write[w]].node;
+        wanted |= written == id || (written == clusters->part_of[id] && clusters->stored[id]);
+      }
     }
     if (wanted) rebuild->home[id] = build(rebuild, &site, id);
   }
@@ -138,6 +140,13 @@ static void emit_repetition(Rebuild *rebuild, uint32_t number) {
   Site site = site_begin(rebuild, run->cluster, number);
   rebuild->again[version] = build_node(rebuild, &site, rebuild->plan->version[version].node);
   name_cluster(rebuild, &site);
+}
+
+/* Whether the cluster's place is at its launch `run`. A concatenation is many launches, its own and those that write parts
+ * into it: whatever reads it first comes after all of them. */
+static bool is_due(const Plan *plan, uint32_t run) {
+  const Clusters *clusters = plan->clusters;
+  return graph_op(clusters->graph, clusters->anchor[plan->run[run].cluster]) != OP_CONCAT;
 }
 
 static Graph *rebuild_graph(const Plan *plan, Arena *arena, Arena *scratch) {
@@ -159,7 +168,7 @@ static Graph *rebuild_graph(const Plan *plan, Arena *arena, Arena *scratch) {
     const Run *run = &plan->run[plan->order[place]];
     if (run->again)
       emit_repetition(&rebuild, plan->order[place]);
-    else if (!rebuild.emitted[run->cluster])
+    else if (!rebuild.emitted[run->cluster] && is_due(plan, plan->order[place]))
       emit_cluster(&rebuild, run->cluster);
   }
   NodeId *map = ARENA_ARRAY(scratch, NodeId, nodes);
