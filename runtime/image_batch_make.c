@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "float_mode.h"
 #include "image_batches_internal.h"
 #include "image_mix.h"
 #include "image_tokens.h"
@@ -100,7 +101,7 @@ static simba_status make_image(const BatchPlan *plan, BatchMaker *maker, const I
 
 static simba_status make_images(const BatchPlan *plan, BatchMaker *maker, BatchSlot *slot) {
   const BatchOptions *options = plan->options;
-  int64_t repeats = options->training && options->repeats > 1 ? options->repeats : 1;
+  int64_t repeats = options->repeats > 1 ? options->repeats : 1;
   for (int64_t j = 0; j < slot->count; j++) {
     if (atomic_load_explicit(&plan->cancelled, memory_order_relaxed)) return SIMBA_INTERRUPTED;
     int64_t position = slot->number * options->batch + j, sample = plan->order[position / repeats];
@@ -111,16 +112,22 @@ static simba_status make_images(const BatchPlan *plan, BatchMaker *maker, BatchS
   return SIMBA_OK;
 }
 
+static void finish_batch(const BatchPlan *plan, BatchSlot *slot) {
+  const BatchOptions *options = plan->options;
+  ImageKey key = {options->seed, (uint32_t)plan->epoch, 0, (uint64_t)slot->number};
+  BatchMix mix = batch_mix_draw(options, &key);
+  batch_mix_images(&mix, &options->augmentation, slot->count, slot->images);
+  if (slot->token_labels) batch_mix_tokens(&mix, options, slot->count, slot->token_labels);
+  batch_labels(&mix, options->smoothing, slot->classes, slot->count, options->classes, slot->labels);
+}
+
 void batch_make(const BatchPlan *plan, BatchMaker *maker, int64_t number, BatchSlot *slot) {
   const BatchOptions *options = plan->options;
   int64_t begin = number * options->batch, left = plan->images - begin;
   slot->number = number;
   slot->count = left < options->batch ? left : options->batch;
+  uint64_t mode = float_mode_flush(); /* the caller makes batches too, in whatever mode it is */
   slot->status = make_images(plan, maker, slot);
-  if (slot->status) return;
-  ImageKey key = {options->seed, (uint32_t)plan->epoch, 0, (uint64_t)number};
-  BatchMix mix = batch_mix_draw(options, &key);
-  batch_mix_images(&mix, &options->augmentation, slot->count, slot->images);
-  if (slot->token_labels) batch_mix_tokens(&mix, options, slot->count, slot->token_labels);
-  batch_labels(&mix, options->smoothing, slot->classes, slot->count, options->classes, slot->labels);
+  if (!slot->status) finish_batch(plan, slot);
+  float_mode_restore(mode);
 }

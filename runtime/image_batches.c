@@ -32,8 +32,8 @@ struct ImageBatches {
   BatchPlan plan; /* changes only while no batch is under way */
   int64_t *order; /* [images of the split] */
   BatchSlot *slot;
-  DataWorker *worker; /* [worker_count]; without any, maker of `alone` is used */
-  BatchMaker alone;
+  DataWorker *worker; /* [worker_count] */
+  BatchMaker own;     /* the caller's */
   int32_t slot_count, worker_count, started;
   double waited;
   pthread_mutex_t mutex; /* of all that follows, and of the slots' `ready` */
@@ -47,25 +47,33 @@ struct ImageBatches {
 
 /* ---- Workers ---- */
 
+static bool batch_wanted(const ImageBatches *batches) {
+  return batches->claimed < batches->end && batches->claimed - batches->released < batches->slot_count;
+}
+
+/* Claims a batch that is wanted and makes it, with the mutex released meanwhile. */
+static void make_next(ImageBatches *batches, BatchMaker *maker) {
+  int64_t number = batches->claimed++;
+  BatchSlot *slot = &batches->slot[number % batches->slot_count];
+  batches->under_way++;
+  pthread_mutex_unlock(&batches->mutex);
+  batch_make(&batches->plan, maker, number, slot);
+  pthread_mutex_lock(&batches->mutex);
+  slot->ready = true;
+  batches->under_way--;
+  pthread_cond_signal(&batches->done);
+}
+
 static void *worker_main(void *argument) {
   DataWorker *worker = argument;
   ImageBatches *batches = worker->batches;
   setpriority(PRIO_PROCESS, (id_t)gettid(), WORKER_NICE); /* refused: then at the caller's priority */
   pthread_mutex_lock(&batches->mutex);
   while (!batches->quit) {
-    if (batches->claimed >= batches->end || batches->claimed - batches->released >= batches->slot_count) {
+    if (batch_wanted(batches))
+      make_next(batches, &worker->maker);
+    else
       pthread_cond_wait(&batches->wake, &batches->mutex);
-      continue;
-    }
-    int64_t number = batches->claimed++;
-    BatchSlot *slot = &batches->slot[number % batches->slot_count];
-    batches->under_way++;
-    pthread_mutex_unlock(&batches->mutex);
-    batch_make(&batches->plan, &worker->maker, number, slot);
-    pthread_mutex_lock(&batches->mutex);
-    slot->ready = true;
-    batches->under_way--;
-    pthread_cond_signal(&batches->done);
   }
   pthread_mutex_unlock(&batches->mutex);
   return NULL;
@@ -173,7 +181,7 @@ static simba_status create_parts(ImageBatches *batches, simba_error *error) {
     worker->batches = batches;
     status = batch_maker_create(options, &worker->maker, error);
   }
-  if (!status && workers == 0) status = batch_maker_create(options, &batches->alone, error);
+  if (!status) status = batch_maker_create(options, &batches->own, error);
   return status ? status : start_workers(batches, error);
 }
 
@@ -184,6 +192,10 @@ simba_status image_batches_open(const ImageSet *set, const BatchOptions *options
   ImageBatches *batches = memory_allocate_aligned(1, sizeof *batches);
   if (!batches) return error_set_memory(error, "batches of images");
   batches->options = *options;
+  if (!options->training) { /* images and labels as they are */
+    batches->options.smoothing = batches->options.mixup = batches->options.cutmix = 0;
+    batches->options.repeats = 1;
+  }
   batches->plan.set = set;
   batches->plan.options = &batches->options;
   int32_t map_height, map_width;
@@ -211,7 +223,7 @@ void image_batches_close(ImageBatches *batches) {
   for (int32_t i = 0; i < batches->started; i++) pthread_join(batches->worker[i].thread, NULL);
   for (int32_t i = 0; i < batches->worker_count; i++) batch_maker_clear(&batches->worker[i].maker);
   for (int32_t i = 0; i < batches->slot_count; i++) batch_slot_clear(&batches->slot[i]);
-  batch_maker_clear(&batches->alone);
+  batch_maker_clear(&batches->own);
   pthread_mutex_destroy(&batches->mutex);
   pthread_cond_destroy(&batches->wake);
   pthread_cond_destroy(&batches->done);
@@ -252,16 +264,17 @@ static double seconds_now(void) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Until the batch in the slot is made; with the mutex held. */
-static void await_slot(ImageBatches *batches, BatchSlot *slot) {
+/* Until the batch in the slot is made; with the mutex held. Who waits works: kernels do nothing meanwhile, and on a busy
+ * machine workers of low priority get little. */
+static void await_slot(ImageBatches *batches, const BatchSlot *slot) {
   if (slot->ready) return;
   double before = seconds_now();
-  if (batches->worker_count == 0) {
-    batch_make(&batches->plan, &batches->alone, batches->taken, slot);
-    batches->claimed++;
-    slot->ready = true;
+  while (!slot->ready) {
+    if (batch_wanted(batches))
+      make_next(batches, &batches->own);
+    else
+      pthread_cond_wait(&batches->done, &batches->mutex);
   }
-  while (!slot->ready) pthread_cond_wait(&batches->done, &batches->mutex);
   batches->waited += seconds_now() - before;
 }
 

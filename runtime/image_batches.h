@@ -14,8 +14,9 @@
  * the area that was cut in truth. Evaluation: one hot.
  *
  * Workers run at a lower priority than the kernels (thread-wise nice 10): a worker that runs whenever it likes holds up
- * every launch that needs its processor. They get the processors where the trainer waits, and a share of a tenth where
- * it does not; they sleep where the ring is full. All memory but what decoding needs is allocated when opened.
+ * every launch that needs its processor. They get a share of a tenth of it while kernels run, all while the trainer
+ * waits, and sleep where the ring is full; and who waits in `next` makes batches too. All memory but what decoding needs
+ * is allocated when opened.
  *
  * An image that cannot be read ends the epoch: `next` returns the error of image_set_read after the batches before it.
  * Where the set skips corrupt images it puts another in its place, and the batch says which. Token labels follow the
@@ -85,7 +86,7 @@ int64_t image_batches_images(const ImageBatches *batches);
 void image_batches_start_epoch(ImageBatches *batches, int64_t epoch, int64_t first_batch);
 /* The next batch; out_batch->count 0 after the last, or where no epoch was started. After an error: the same error. */
 simba_status image_batches_next(ImageBatches *batches, ImageBatch *out_batch, simba_error *error);
-/* Seconds that callers of `next` have waited since opening: 0 for workers that keep up. */
+/* Seconds that callers of `next` have waited, or made batches in it, since opening: 0 where workers keep up. */
 double image_batches_waited(const ImageBatches *batches);
 
 /* Mean and deviation of pixels / 255, a channel, over the images of a split, or `most` of them at even distances (0:

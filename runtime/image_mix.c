@@ -18,7 +18,7 @@ static void draw_box(int32_t height, int32_t width, ImageDraws *draws, BatchMix 
 BatchMix batch_mix_draw(const BatchOptions *options, const ImageKey *key) {
   BatchMix mix = {MIX_NONE, 1, {0}};
   bool blend = options->mixup > 0, box = options->cutmix > 0;
-  if (!options->training || !(blend || box)) return mix;
+  if (!(blend || box)) return mix;
   ImageDraws draws = image_draws(key, DRAW_MIX);
   double chance = draw_uniform(&draws), choice = draw_uniform(&draws);
   if (chance >= (double)options->mix_probability) return mix;
