@@ -5,6 +5,7 @@
 #   --data FILE    a series to use instead of the experiment's own; may be repeated
 #   --seeds LIST   such as "1 2 3"
 #   --epochs N     instead of the recipes'
+#   --tasks LIST   some of "series images", where an experiment has both
 #   --threads N    of simbac; results do not depend on it
 #
 # DIR/runs/NAME is the folder of a training run (metrics.jsonl, loss.png, weights.safetensors; result.json is the test
@@ -19,19 +20,20 @@ fail() { echo "$(basename "$0"): $*" >&2; exit 1; }
 
 # Sets quick, out, data, seeds, epochs, threads from the command line; the caller has set defaults of seeds.
 read_options() {
-  quick=false data=() threads=() epochs=()
+  quick=false data=() threads=() epochs=() tasks="series images"
   out=build/experiments/$(basename "$0")
   while [ $# -gt 0 ]; do
     case $1 in
       --quick) quick=true ;;
       --help) sed -n '2,/^set -/s/^# \{0,1\}//p' "$0" examples/experiments/common.sh; exit 0 ;;
-      --out | --data | --seeds | --epochs | --threads)
+      --out | --data | --seeds | --epochs | --tasks | --threads)
         [ $# -ge 2 ] || fail "$1 needs a value"
         case $1 in
           --out) out=$2 ;;
           --data) data+=("$2") ;;
           --seeds) seeds=$2 ;;
           --epochs) epochs=(--epochs "$2") ;;
+          --tasks) tasks=$2 ;;
           --threads) threads=(--threads "$2") ;;
         esac
         shift ;;
@@ -42,6 +44,8 @@ read_options() {
   command -v "$simbac" >/dev/null || fail "no $simbac; run cmake --preset release && cmake --build --preset release --target simbac"
   mkdir -p "$out/runs"
 }
+
+has_task() { case " $tasks " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
 
 # need FILE...: or says where data come from.
 need() {
