@@ -91,8 +91,8 @@ static bool same_text(const char *a, const char *b) { return a == b || (a && b &
 /* The points of the line that row `first` begins. */
 static ChartLine line_of(const Reader *reader, size_t first, int colour) {
   const Row *row = reader->row;
-  double *x = ARENA_ARRAY(reader->arena, double, reader->count - first), *y = NULL;
-  y = ARENA_ARRAY(reader->arena, double, reader->count - first);
+  double *x = ARENA_ARRAY(reader->arena, double, reader->count - first);
+  double *y = ARENA_ARRAY(reader->arena, double, reader->count - first);
   size_t count = 0;
   for (size_t k = first; k < reader->count; k++) {
     if (!same_text(row[k].panel, row[first].panel) || !same_text(row[k].line, row[first].line)) continue;

@@ -4,8 +4,8 @@
 #ifndef SIMBAC_DRIVER_CHART_TABLE_H
 #define SIMBAC_DRIVER_CHART_TABLE_H
 
-#include "ir/arena.h"
 #include "chart.h"
+#include "ir/arena.h"
 
 typedef struct ChartTable {
   Chart *chart; /* titles are the panels' names, NULL without that column; labels of axes NULL */
