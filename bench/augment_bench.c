@@ -1,13 +1,16 @@
 /* Images a second that one thread augments, by kind of set and of augmentation, decoding not among it.
  *
- *   augment_bench [SECONDS]
+ *   augment_bench [SECONDS [PATH [SIDE [STEP]]]]
  *
- * SECONDS of processor time for each figure, 1 if not given; the best of ten parts of it counts. */
+ * SECONDS of processor time for each figure, 1 if not given; the best of ten parts of it counts. With a PATH, instead:
+ * batches of 64 images of that set by worker threads, decoding among it, as inputs of SIDE x SIDE (224), and how long
+ * whoever takes them waits where a step keeps two threads busy for STEP milliseconds (0: takes them at once). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
-#include "runtime/image_augment.h"
+#include "runtime/image_batches.h"
+#include "runtime/threads.h"
 
 enum { SOURCES = 16, PARTS = 10 };
 
@@ -41,12 +44,14 @@ static const Workload WORKLOADS[] = {
      0.5F, 0.25F, ERASE_NOISE, 2},
 };
 
-/* Of this thread: a busy machine does not count. */
-static double seconds_now(void) {
+static double seconds_of(clockid_t clock) {
   struct timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  clock_gettime(clock, &now);
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
+
+/* Of this thread: a busy machine does not count. */
+static double seconds_now(void) { return seconds_of(CLOCK_THREAD_CPUTIME_ID); }
 
 /* Smooth with some grain, as photographs are. */
 static bool make_sources(const Workload *workload, Image sources[SOURCES]) {
@@ -92,8 +97,68 @@ done:
   return best;
 }
 
+/* A kernel that keeps a processor busy: an item is a millisecond of it. */
+static void spin(const simba_call *call, void *const *arguments, void *scratch, int64_t begin, int64_t end) {
+  (void)call, (void)arguments, (void)scratch;
+  double until = seconds_now() + 1e-3 * (double)(end - begin);
+  while (seconds_now() < until) continue;
+}
+
+/* One epoch, or five seconds of it. */
+static simba_status take_batches(ImageBatches *batches, simba_executor *executor, int64_t step, simba_error *error) {
+  double begin = seconds_of(CLOCK_MONOTONIC), now = begin, stepped = 0;
+  int64_t images = 0;
+  ImageBatch batch = {0};
+  simba_status status = SIMBA_OK;
+  image_batches_start_epoch(batches, 0, 0);
+  while (now < begin + 5 && !(status = image_batches_next(batches, &batch, error)) && batch.count) {
+    images += batch.count;
+    double before = seconds_of(CLOCK_MONOTONIC);
+    if (step) executor->run(executor, spin, NULL, NULL, NULL, 0, 2 * step, 0);
+    now = seconds_of(CLOCK_MONOTONIC);
+    stepped += now - before;
+  }
+  printf("%9.0f images/s, %5.1f %% of the time waiting, steps of %.1f ms\n", (double)images / (now - begin),
+         100 * image_batches_waited(batches) / (now - begin), 1e3 * stepped / ((double)images / 64));
+  return status;
+}
+
+static simba_status measure_batches(const char *path, int32_t side, int64_t step, simba_error *error) {
+  ImageSet *set = NULL;
+  ThreadPool *pool = NULL;
+  ImageSetOptions set_options = image_set_defaults();
+  simba_status status = image_set_open(path, &set_options, &set, error);
+  if (!status) status = thread_pool_create(2, &pool, error);
+  for (int32_t workers = 0; workers <= 2 && !status; workers++) {
+    BatchOptions options;
+    ImageBatches *batches = NULL;
+    batch_options_defaults(image_set_channels(set), side, side, image_set_class_count(set), &options);
+    options.batch = 64;
+    options.workers = workers;
+    options.training = true;
+    options.augmentation.crop = side > 64 ? CROP_RANDOM_RESIZED : CROP_PADDED;
+    options.augmentation.pad = 2;
+    options.augmentation.flip = 0.5F;
+    options.augmentation.erase = 0.25F;
+    printf("%d workers  ", workers);
+    status = image_batches_open(set, &options, &batches, error);
+    if (!status) status = take_batches(batches, thread_pool_executor(pool), step, error);
+    image_batches_close(batches);
+  }
+  thread_pool_destroy(pool);
+  image_set_close(set);
+  return status;
+}
+
 int main(int argc, char **argv) {
   double seconds = argc > 1 ? atof(argv[1]) : 1;
+  if (argc > 2) {
+    simba_error error = {0};
+    int32_t side = argc > 3 ? atoi(argv[3]) : 224;
+    if (!measure_batches(argv[2], side, argc > 4 ? atoi(argv[4]) : 0, &error)) return EXIT_SUCCESS;
+    fprintf(stderr, "%s\n", error.message);
+    return EXIT_FAILURE;
+  }
   for (size_t w = 0; w < sizeof WORKLOADS / sizeof *WORKLOADS; w++) {
     const Workload *workload = &WORKLOADS[w];
     Image sources[SOURCES] = {0};
