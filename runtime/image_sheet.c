@@ -9,7 +9,7 @@
 enum { LEAST_SIDE = 96 /* small images are enlarged to be seen */, GAP = 2, WHITE = 255 };
 
 typedef struct Sheet {
-  int32_t columns, rows, scale; /* of images; pixels of the sheet for one of the image */
+  int32_t columns, scale; /* images in a row; pixels of the sheet for one of an image */
   int32_t height, width;
   size_t channels;
   uint8_t *pixels; /* [height, width, channels] */
@@ -70,7 +70,6 @@ simba_status image_batch_sheet(const ImageBatch *batch, const ImageAugmentation 
     return error_set(error, SIMBA_INVALID_ARGUMENT, "%s: a sheet of %lldx%lld pixels is too large", path,
                      (long long)height, (long long)width);
   }
-  sheet.rows = (int32_t)rows;
   sheet.height = (int32_t)height;
   sheet.width = (int32_t)width;
   size_t size = (size_t)height * (size_t)width * sheet.channels;

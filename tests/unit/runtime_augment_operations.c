@@ -7,26 +7,14 @@
 
 #include "runtime/image_operations.h"
 #include "runtime/image_resize.h"
+#include "tests/pattern_image.h"
 #include "tests/suite_run.h"
 
 enum { HEIGHT = 13, WIDTH = 11 };
 
 static const uint8_t FILL[3] = {124, 116, 104};
 
-/* image() of pillow.py */
-static Image make_image(int32_t channels) {
-  Image image = {0};
-  ck_assert_int_eq(image_reserve(&image, HEIGHT, WIDTH, channels, NULL), SIMBA_OK);
-  for (int y = 0; y < HEIGHT; y++) {
-    for (int x = 0; x < WIDTH; x++) {
-      for (int c = 0; c < channels; c++) {
-        image.pixels[(y * WIDTH + x) * channels + c] =
-            (uint8_t)(40 + (x * 17 + y * 31 + c * 67 + x * y * (c + 3)) % 176);
-      }
-    }
-  }
-  return image;
-}
+static Image make_image(int32_t channels) { return pattern_image(HEIGHT, WIDTH, channels); }
 
 static size_t image_bytes(const Image *image) {
   return (size_t)image->height * (size_t)image->width * (size_t)image->channels;
