@@ -14,7 +14,7 @@ enum {
   MAX_WORKERS = 64,
   AUTOMATIC_WORKERS = 8, /* at most */
   MAX_SLOTS = 8,         /* beside one a worker: enough for batches that take longer than others */
-  WORKER_NICE = 10
+  WORKER_NICE = 10       /* more than the caller has */
 };
 
 static const size_t DEFAULT_MEMORY = (size_t)256 << 20;
@@ -67,7 +67,8 @@ static void make_next(ImageBatches *batches, BatchMaker *maker) {
 static void *worker_main(void *argument) {
   DataWorker *worker = argument;
   ImageBatches *batches = worker->batches;
-  setpriority(PRIO_PROCESS, (id_t)gettid(), WORKER_NICE); /* refused: then at the caller's priority */
+  id_t thread = (id_t)gettid(); /* on Linux each thread has a priority */
+  setpriority(PRIO_PROCESS, thread, getpriority(PRIO_PROCESS, thread) + WORKER_NICE);
   pthread_mutex_lock(&batches->mutex);
   while (!batches->quit) {
     if (batch_wanted(batches))

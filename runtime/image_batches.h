@@ -13,7 +13,7 @@
  * CutMix pair image i of a batch with image count - 1 - i, draw one lambda a batch, and weigh labels by it, CutMix's by
  * the area that was cut in truth. Evaluation: one hot.
  *
- * Workers run at a lower priority than the kernels (thread-wise nice 10): a worker that runs whenever it likes holds up
+ * Workers run at a lower priority than the kernels (nicer by 10): a worker that runs whenever it likes holds up
  * every launch that needs its processor. They get a share of a tenth of it while kernels run, all while the trainer
  * waits, and sleep where the ring is full; and who waits in `next` makes batches too. All memory but what decoding needs
  * is allocated when opened.

@@ -1,11 +1,14 @@
 /* Batches of images: the same bits from any number of workers and after any start, what an epoch goes through, what
  * labels say, and what happens when an image cannot be had. */
 #include <check.h>
+#include <dirent.h>
 #include <fenv.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "runtime/file.h"
 #include "runtime/image_batches.h"
@@ -486,6 +489,33 @@ START_TEST(mistakes) {
 }
 END_TEST
 
+/* Threads of this process whose priority is that far below its own. */
+static int count_nicer(int by) {
+  int count = 0, own = getpriority(PRIO_PROCESS, 0);
+  DIR *tasks = opendir("/proc/self/task");
+  ck_assert_ptr_nonnull(tasks);
+  for (struct dirent *task; (task = readdir(tasks));) {
+    if (task->d_name[0] == '.') continue;
+    count += getpriority(PRIO_PROCESS, (id_t)atoi(task->d_name)) == (own + by > 19 ? 19 : own + by);
+  }
+  closedir(tasks);
+  return count;
+}
+
+/* Kernels come first. */
+START_TEST(workers_are_nicer) {
+  if (getpriority(PRIO_PROCESS, 0) == 19) return; /* nobody can be nicer */
+  ImageSet *set = open_set(temporary_folder, NULL, false);
+  BatchOptions options = options_for(true);
+  options.workers = 3;
+  ImageBatches *batches = open_batches(set, &options);
+  for (int tries = 0; count_nicer(10) < 3 && tries < 5000; tries++) usleep(1000);
+  ck_assert_int_eq(count_nicer(10), 3);
+  image_batches_close(batches);
+  image_set_close(set);
+}
+END_TEST
+
 /* Closed, or started anew, at any moment. */
 START_TEST(closed_at_any_time) {
   ImageSet *set = open_set(temporary_folder, NULL, false);
@@ -573,6 +603,7 @@ int main(void) {
   tcase_add_test(tests, corrupt_image_stops);
   tcase_add_test(tests, corrupt_image_skipped);
   tcase_add_test(tests, mistakes);
+  tcase_add_test(tests, workers_are_nicer);
   tcase_add_test(tests, closed_at_any_time);
   tcase_add_test(tests, sheet);
   tcase_add_test(tests, moments);
