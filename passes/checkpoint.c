@@ -219,7 +219,8 @@ static bool lowers(const Graph *graph, NodeId node, Arena *scratch, const char *
   return possible;
 }
 
-static Graph *try_resume(const Graph *graph, NodeId id, PassContext *context) {
+/* The result is in `arena`. */
+static Graph *try_resume(const Graph *graph, NodeId id, PassContext *context, Arena *arena) {
   Group group;
   if (!find_group(graph, id, &group)) return NULL;
   Arena *scratch = arena_create();
@@ -227,7 +228,7 @@ static Graph *try_resume(const Graph *graph, NodeId id, PassContext *context) {
   if (find_first_runs(&group, scratch)) {
     const char *reason;
     NodeId *map;
-    made = rebuild(graph, &group, context->arena, &map);
+    made = rebuild(graph, &group, arena, &map);
     bool done = lowers(made, map[id], scratch, &reason);
     for (uint32_t k = 0; k < group.count && done; k++)
       done = lowers(made, map[group.resume[k].first], scratch, &reason);
@@ -240,15 +241,24 @@ static Graph *try_resume(const Graph *graph, NodeId id, PassContext *context) {
   return made;
 }
 
+/* Each change is a graph of its own in an arena of its own; the last one is copied. */
 Graph *pass_checkpoint(const Graph *graph, PassContext *context) {
   NodeId *map;
-  Group none = {.graph = graph};
-  Graph *result = rebuild(graph, &none, context->arena, &map);
+  Arena *last = arena_create();
+  const Graph *result = graph;
   for (NodeId id = 1; id <= result->node_count; id++) {
-    Graph *made = is_run_again(result, id) ? try_resume(result, id, context) : NULL;
-    if (made == NULL) continue;
-    result = made;
-    id = 0;
+    if (!is_run_again(result, id)) continue;
+    Arena *next = arena_create();
+    Graph *made = try_resume(result, id, context, next);
+    if (made != NULL) {
+      result = made;
+      id = 0;
+    }
+    arena_destroy(made != NULL ? last : next);
+    if (made != NULL) last = next;
   }
-  return result;
+  Group none = {.graph = result};
+  Graph *copy = rebuild(result, &none, context->arena, &map);
+  arena_destroy(last);
+  return copy;
 }

@@ -9,6 +9,8 @@
  * Pairs of a value and its reader are tried in order of the reader's id. They merge where
  *   - the families allow it: maps with maps, a product or transform with the elementwise ops behind it (its epilogue);
  *   - it pays (is_profitable): nothing expensive is computed more often, no parallel work becomes serial;
+ *   - not a reader that only gradients need with a value of the forward part: what it makes would be stored early and live
+ *     long;
  *   - nothing outside would both feed the merged cluster and wait for it;
  *   - the merged cluster lowers to one kernel, which lowering itself is asked.
  * Values that cost nothing (random numbers, comparisons of indices, scalars made of constants) belong to nobody: every
@@ -30,6 +32,7 @@ typedef struct Fusion {
   Clusters *clusters;
   Arena *scratch;
   const bool *fixed; /* by node: depends on parameters and constants alone */
+  bool *forward;     /* by node: something other than a gradient needs it */
   bool *free;        /* by node: computed by whoever reads it */
   uint32_t *own;     /* by node: its cluster before anything merged */
   uint32_t search;   /* the number of a search among clusters */
@@ -245,6 +248,7 @@ static bool may_merge(const Fusion *fusion, NodeId value, NodeId reader) {
   LoweringKind a = clusters->family[from], b = clusters->family[to];
   if (a == LOWER_SCAN || b == LOWER_SCAN || (is_product(a) && is_product(b))) return false;
   if (fusion->fixed[value] != fusion->fixed[reader]) return false;
+  if (fusion->forward[value] && !fusion->forward[reader]) return false;
   return is_profitable(fusion, value, reader);
 }
 
@@ -356,6 +360,17 @@ static Graph *name_clusters(const Fusion *fusion) {
   return graph_recluster(fusion->graph, fusion->context->arena, &assignment, NULL);
 }
 
+/* Operands come before users: one walk backwards. */
+static void find_forward(Fusion *fusion) {
+  const Graph *graph = fusion->graph;
+  fusion->forward = ARENA_ARRAY(fusion->scratch, bool, graph->node_count + 1);
+  for (uint32_t k = 0; k < graph->output_count; k++)
+    if (graph->output[k].kind != OUTPUT_GRADIENT) fusion->forward[graph->output[k].node] = true;
+  for (NodeId id = graph->node_count; id >= 1; id--)
+    for (uint32_t k = 0; fusion->forward[id] && k < node_of(fusion, id)->operand_count; k++)
+      fusion->forward[graph_operand(graph, id, k)] = true;
+}
+
 Graph *pass_fuse_map(const Graph *graph, PassContext *context) {
   enum { ROUNDS = 3 };
   Arena *scratch = arena_create();
@@ -366,6 +381,7 @@ Graph *pass_fuse_map(const Graph *graph, PassContext *context) {
   fusion.own = arena_copy(scratch, fusion.clusters->of, (graph->node_count + 1) * sizeof *fusion.own);
   fusion.seen = ARENA_ARRAY(scratch, uint32_t, fusion.clusters->count + 1);
   fusion.waiting = ARENA_ARRAY(scratch, uint32_t, fusion.clusters->count + 1);
+  find_forward(&fusion);
   find_free(&fusion);
   keep_factors(&fusion);
   clusters_settle(fusion.clusters);

@@ -345,7 +345,8 @@ static Graph *make_cluster(const Fusion *fusion, Arena *arena, NodeId **out_map,
   return NULL;
 }
 
-static const Graph *fuse_one(const Graph *graph, NodeId scan, PassContext *context, NodeId **out_map) {
+/* The result is in `arena`. */
+static const Graph *fuse_one(const Graph *graph, NodeId scan, PassContext *context, Arena *arena, NodeId **out_map) {
   static const char *const extent_name[] = {[WITH_EPILOGUES] = "with what follows its sums",
                                             [WITH_CONSUMERS] = "with what reads its states",
                                             [WITH_PRODUCERS] = "with what it is made of"};
@@ -357,7 +358,7 @@ static const Graph *fuse_one(const Graph *graph, NodeId scan, PassContext *conte
   const Graph *made = NULL;
   for (Extent extent = 0; extent < EXTENT_COUNT && made == NULL; extent++) {
     const char *reason = "nothing joins it";
-    if (find_members(&fusion, extent)) made = make_cluster(&fusion, context->arena, out_map, &reason);
+    if (find_members(&fusion, extent)) made = make_cluster(&fusion, arena, out_map, &reason);
     if (made == NULL) pass_explain(context, "scan %%%u does not fuse %s: %s", scan, extent_name[extent], reason);
   }
   if (made == NULL) pass_explain(context, "scan %%%u stays alone: it loads and stores its whole index space", scan);
@@ -365,23 +366,33 @@ static const Graph *fuse_one(const Graph *graph, NodeId scan, PassContext *conte
   return made;
 }
 
+/* Each fusion is a graph of its own in an arena of its own; the last one is copied. */
 Graph *pass_fuse_scan(const Graph *graph, PassContext *context) {
   const Graph *fused = graph;
-  bool *tried = ARENA_ARRAY(context->arena, bool, graph->node_count + 1);
+  Arena *last = arena_create();
+  bool *tried = ARENA_ARRAY(last, bool, graph->node_count + 1);
   for (NodeId id = 1; id <= fused->node_count; id++) {
     if (!op_is_first_run(graph_op(fused, id)) || tried[id] || fused->node[id].cluster != 0) continue;
     tried[id] = true;
     NodeId *map;
-    const Graph *made = fuse_one(fused, id, context, &map);
-    if (made == NULL) continue;
-    bool *moved = ARENA_ARRAY(context->arena, bool, made->node_count + 1);
+    Arena *next = arena_create();
+    const Graph *made = fuse_one(fused, id, context, next, &map);
+    if (made == NULL) {
+      arena_destroy(next);
+      continue;
+    }
+    bool *moved = ARENA_ARRAY(next, bool, made->node_count + 1);
     for (NodeId old = 1; old <= fused->node_count; old++) {
       if (tried[old]) moved[map[old]] = true;
     }
     tried = moved;
     fused = made;
     id = 0;
+    arena_destroy(last);
+    last = next;
   }
   if (context->explain) scan_explain(fused, context);
-  return scan_layout(fused, context->arena);
+  Graph *result = scan_layout(fused, context->arena);
+  arena_destroy(last);
+  return result;
 }
