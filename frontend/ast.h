@@ -33,7 +33,8 @@ typedef enum ExpressionKind {
   EXPRESSION_BINARY,  /* operator_kind, left, right; ARROW: `M -> E` */
   EXPRESSION_CALL,    /* name(argument...) @ path */
   EXPRESSION_TUPLE,   /* (item, item, ...) */
-  EXPRESSION_LIST     /* [item, item, ...] */
+  EXPRESSION_LIST,    /* [item, item, ...] */
+  EXPRESSION_TEXT     /* "text", in the recipe alone: name.text without its quotes */
 } ExpressionKind;
 
 /* `value`, `name = value`, or for reshape `K * d = C`. */

@@ -117,6 +117,9 @@ void ast_print_expression(const Expression *expression, Text *out) {
     case EXPRESSION_LIST:
       print_items(expression, "[", "]", out);
       break;
+    case EXPRESSION_TEXT:
+      text_print(out, "\"%s\"", expression->name.text);
+      break;
   }
 }
 

@@ -251,9 +251,11 @@ static Value evaluate_kind(Elaborator *elaborator, const Expression *expression)
     case EXPRESSION_TUPLE:
       return evaluate_tuple(elaborator, expression);
     case EXPRESSION_LIST:
+    case EXPRESSION_TEXT:
       break;
   }
-  REPORT(elaborator, DIAG_EXPECTED_VALUE, expression->span, "a value", "a list of axes");
+  REPORT(elaborator, DIAG_EXPECTED_VALUE, expression->span, "a value",
+         expression->kind == EXPRESSION_TEXT ? "a quoted text" : "a list of axes");
   return value_poison(expression->span);
 }
 

@@ -67,11 +67,29 @@ typedef struct ModelTensor {
   Span span;
 } ModelTensor;
 
+typedef struct RecipeNumbers {
+  uint32_t count; /* 1 or 3 */
+  double value[3];
+} RecipeNumbers;
+
+/* Patterns of paths (fnmatch), and for RATES a factor of each. */
+typedef struct RecipeGlobs {
+  uint32_t count;
+  const char *const *glob;
+  const double *factor;
+} RecipeGlobs;
+
+enum { DATA_SERIES, DATA_IMAGES }; /* words of `data` */
+
 /* Values of recipe.def; keys that the file does not give have their defaults. */
 #define RECIPE_TYPE_INTEGER int64_t
 #define RECIPE_TYPE_COUNT int64_t
 #define RECIPE_TYPE_REAL double
 #define RECIPE_TYPE_FRACTION double
+#define RECIPE_TYPE_SHARE double
+#define RECIPE_TYPE_NUMBERS RecipeNumbers
+#define RECIPE_TYPE_GLOBS RecipeGlobs
+#define RECIPE_TYPE_RATES RecipeGlobs
 #define RECIPE_TYPE_INPUT const char * /* file names; NULL: not given */
 #define RECIPE_TYPE_TARGET const char *
 #define RECIPE_TYPE_PARAMETER const char *
@@ -106,5 +124,7 @@ typedef struct RecipeKey {
 } RecipeKey;
 extern const RecipeKey recipe_keys[];
 extern const uint32_t recipe_key_count;
+/* All keys and their values, a line each: two recipes with the same text train the same way. */
+void recipe_print(const Recipe *recipe, Text *out);
 
 #endif

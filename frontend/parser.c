@@ -233,9 +233,8 @@ static void parse_if(Parser *parser, Statement *statement) {
 
 /* A quoted text, without its quotes; NULL where there is none (reported). */
 static const char *parse_quoted(Parser *parser, const char *what) {
-  const Token *token = parser_peek(parser);
-  if (!expect(parser, TOKEN_STRING, what)) return NULL;
-  return arena_text(parser->arena, parser->text + token->start + 1, token->length - 2);
+  const char *text = parser_kind(parser) == TOKEN_STRING ? parser_text(parser) : NULL;
+  return expect(parser, TOKEN_STRING, what) ? text : NULL;
 }
 
 static void parse_require(Parser *parser, Statement *statement) {
@@ -426,6 +425,7 @@ static void parse_recipe(Parser *parser, SyntaxFile *file) {
   file->recipe = (RecipeSyntax){.span = first};
   parser_take(parser);
   if (!expect(parser, TOKEN_LEFT_BRACE, NULL)) return;
+  parser->texts = true;
   while (parser_kind(parser) != TOKEN_RIGHT_BRACE && parser_kind(parser) != TOKEN_END && !at_definition(parser)) {
     RecipeItem item;
     parse_recipe_item(parser, &item);
@@ -442,6 +442,7 @@ static void parse_recipe(Parser *parser, SyntaxFile *file) {
     file->recipe.item = arena_grow(parser->arena, file->recipe.item, file->recipe.count, &capacity, sizeof(RecipeItem));
     file->recipe.item[file->recipe.count++] = item;
   }
+  parser->texts = false;
   expect(parser, TOKEN_RIGHT_BRACE, NULL);
 }
 
@@ -504,6 +505,7 @@ bool parser_run_setting(Arena *arena, Diagnostics *diagnostics, uint32_t source,
   }
   out_name->span = parser_span_from(&parser, first);
   if (!expect(&parser, TOKEN_ASSIGN, NULL)) return false;
+  parser.texts = true;
   *out_value = parser_expression(&parser);
   if (!parser.failed) expect(&parser, TOKEN_END, "the end of the setting");
   return !parser.failed;

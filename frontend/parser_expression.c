@@ -6,7 +6,8 @@
  *   sum = product { ("+" | "-") product }; product = unary { ("*" | "/") unary }
  *   unary = "-" unary | power; power = primary [ "^" unary ]
  *   primary = number | "true" | "false" | name [ "(" arguments ")" [ "@" path ] ]
- *           | "(" expression { "," expression } ")" | "[" expression { "," expression } "]" */
+ *           | "(" expression { "," expression } ")" | "[" expression { "," expression } "]"
+ *           | quoted text, in the recipe and in settings */
 #include "parser_internal.h"
 
 #include <errno.h>
@@ -114,9 +115,24 @@ static Expression *parse_items(Parser *parser, TokenKind close, Span first) {
   return expression;
 }
 
+const char *parser_text(Parser *parser) {
+  const Token *token = parser_peek(parser);
+  return arena_text(parser->arena, parser->text + token->start + 1, token->length - 2);
+}
+
+static Expression *parse_text(Parser *parser) {
+  Expression *expression = new_expression(parser, EXPRESSION_TEXT, parser_span(parser));
+  expression->name = (Name){.text = parser_text(parser), .span = expression->span};
+  parser_take(parser);
+  return expression;
+}
+
 static Expression *parse_primary(Parser *parser) {
   Span span = parser_span(parser);
   switch (parser_kind(parser)) {
+    case TOKEN_STRING:
+      if (parser->texts) return parse_text(parser);
+      break;
     case TOKEN_INTEGER:
     case TOKEN_REAL:
       return parse_number(parser);
@@ -141,9 +157,10 @@ static Expression *parse_primary(Parser *parser) {
       parser_open(parser);
       return parse_items(parser, TOKEN_RIGHT_BRACKET, span);
     default:
-      parser_fail(parser, "an expression");
-      return NULL;
+      break;
   }
+  parser_fail(parser, "an expression");
+  return NULL;
 }
 
 static Expression *parse_unary(Parser *parser);

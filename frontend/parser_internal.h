@@ -16,6 +16,7 @@ typedef struct Parser {
   bool failed;       /* a mistake in this statement was reported */
   bool end_reported; /* something is missing at the end of the file: said once */
   bool paths_wait;   /* `@` belongs to the statement, not to a call: initial values */
+  bool texts;        /* a quoted text is an expression: in the recipe and in settings */
 } Parser;
 
 const Token *parser_peek(const Parser *parser);
@@ -40,6 +41,8 @@ bool parser_at_word(const Parser *parser, const char *word);
 /* `what`: of what thing the name is, for the message. */
 Name parser_name(Parser *parser, const char *what);
 Expression *parser_expression(Parser *parser);
+/* The next token, a quoted text, without its quotes. */
+const char *parser_text(Parser *parser);
 /* After the opening bracket, up to and with the closing one. */
 Argument *parser_arguments(Parser *parser, uint32_t *out_count);
 TypeSyntax parser_type(Parser *parser);

@@ -8,10 +8,14 @@ typedef enum KeyKind {
   KEY_COUNT,
   KEY_REAL,
   KEY_FRACTION,
+  KEY_SHARE,
   KEY_INPUT,
   KEY_TARGET,
   KEY_PARAMETER,
-  KEY_WORD
+  KEY_WORD,
+  KEY_NUMBERS,
+  KEY_GLOBS,
+  KEY_RATES
 } KeyKind;
 
 typedef struct KeyField {
@@ -24,6 +28,10 @@ typedef struct KeyField {
 #define KIND_COUNT KEY_COUNT, NULL
 #define KIND_REAL KEY_REAL, NULL
 #define KIND_FRACTION KEY_FRACTION, NULL
+#define KIND_SHARE KEY_SHARE, NULL
+#define KIND_NUMBERS KEY_NUMBERS, NULL
+#define KIND_GLOBS KEY_GLOBS, NULL
+#define KIND_RATES KEY_RATES, NULL
 #define KIND_INPUT KEY_INPUT, NULL
 #define KIND_TARGET KEY_TARGET, NULL
 #define KIND_PARAMETER KEY_PARAMETER, NULL
@@ -43,8 +51,27 @@ const RecipeKey recipe_keys[] = {
 
 const uint32_t recipe_key_count = sizeof recipe_keys / sizeof *recipe_keys;
 
+/* A default as the field has it. */
+#define PLAIN(value) (value)
+#define INITIAL_INTEGER PLAIN
+#define INITIAL_COUNT PLAIN
+#define INITIAL_REAL PLAIN
+#define INITIAL_FRACTION PLAIN
+#define INITIAL_SHARE PLAIN
+#define INITIAL_INPUT PLAIN
+#define INITIAL_TARGET PLAIN
+#define INITIAL_PARAMETER PLAIN
+#define INITIAL_WORD(words) PLAIN
+#define INITIAL_NUMBERS(number)     \
+  {                                 \
+    .count = 1, .value = { number } \
+  }
+#define INITIAL_GLOBS(none) \
+  { .glob = (none) }
+#define INITIAL_RATES INITIAL_GLOBS
+
 static const Recipe recipe_initial = {
-#define RECIPE(field, section, choice, key, type, initial, doc) .field = (initial),
+#define RECIPE(field, section, choice, key, type, initial, doc) .field = INITIAL_##type(initial),
 #include "recipe.def"
 #undef RECIPE
 };
@@ -106,11 +133,70 @@ static void set_integer(Elaborator *elaborator, const RecipeKey *key, const Expr
     report_value(elaborator, key, value, least ? "1 or more" : "0 or more");
 }
 
+static void set_real(Elaborator *elaborator, const RecipeKey *key, KeyKind kind, const Expression *value, double *out) {
+  double number;
+  if (!expression_number(elaborator, value, arena_format(elaborator->arena, "'%s'", key_name(key)), &number)) return;
+  bool fits = kind == KEY_FRACTION ? number < 1 : kind == KEY_SHARE ? number <= 1 : number < INFINITY;
+  if (number >= 0 && fits)
+    *out = number;
+  else
+    report_value(elaborator, key, value,
+                 kind == KEY_FRACTION ? "0 or more and below 1"
+                 : kind == KEY_SHARE  ? "0 to 1"
+                                      : "0 or more");
+}
+
+/* One number, or a tuple of three. */
+static void set_numbers(Elaborator *elaborator, const RecipeKey *key, const Expression *value, RecipeNumbers *out) {
+  bool tuple = value->kind == EXPRESSION_TUPLE;
+  RecipeNumbers numbers = {.count = tuple ? value->count : 1};
+  if (numbers.count != 1 && numbers.count != 3) {
+    report_value(elaborator, key, value, "a number, or three: (red, green, blue)");
+    return;
+  }
+  for (uint32_t k = 0; k < numbers.count; k++) {
+    numbers.value[k] = -1;
+    set_real(elaborator, key, KEY_REAL, tuple ? value->item[k] : value, &numbers.value[k]);
+    if (numbers.value[k] < 0) return;
+  }
+  *out = numbers;
+}
+
+/* "a"; "a", "b"; "a" = 0.1, "b" = 2. */
+static void set_globs(Elaborator *elaborator, uint32_t row, const Argument *argument, uint32_t count) {
+  const RecipeKey *key = &recipe_keys[row];
+  bool rates = key_fields[row].kind == KEY_RATES;
+  const char **globs = ARENA_ARRAY(elaborator->arena, const char *, count + 1);
+  double *factors = ARENA_ARRAY(elaborator->arena, double, count + 1);
+  for (uint32_t k = 0; k < count; k++) {
+    const Expression *glob = rates ? argument[k].left : argument[k].value;
+    if (!glob || glob->kind != EXPRESSION_TEXT || (!rates && argument[k].left)) {
+      report_value(elaborator, key, argument[k].value,
+                   rates ? "patterns in quotes and factors, such as \"head.*\" = 10"
+                         : "patterns in quotes, such as \"blocks.*\"");
+      return;
+    }
+    globs[k] = glob->name.text;
+    if (rates) set_real(elaborator, key, KEY_REAL, argument[k].value, &factors[k]);
+  }
+  RecipeGlobs *out = (RecipeGlobs *)(void *)((char *)&elaborator->model->recipe + key_fields[row].offset);
+  *out = (RecipeGlobs){count, globs, factors};
+}
+
+static void set_word(Elaborator *elaborator, uint32_t row, const Expression *value, int *out) {
+  const char *words = key_fields[row].words;
+  bool named = value->kind == EXPRESSION_NAME || value->kind == EXPRESSION_CALL;
+  int word = named ? find_word(words, value->name.text) : -1;
+  if (word >= 0)
+    *out = word;
+  else
+    report_value(elaborator, &recipe_keys[row], value, arena_format(elaborator->arena, "one of: %s", words));
+}
+
 static void set_key(Elaborator *elaborator, uint32_t row, const Expression *value) {
   const KeyField *field = &key_fields[row];
   const RecipeKey *key = &recipe_keys[row];
   char *place = (char *)&elaborator->model->recipe + field->offset;
-  double number;
   switch (field->kind) {
     case KEY_INTEGER:
       set_integer(elaborator, key, value, 0, (int64_t *)(void *)place);
@@ -120,25 +206,27 @@ static void set_key(Elaborator *elaborator, uint32_t row, const Expression *valu
       break;
     case KEY_REAL:
     case KEY_FRACTION:
-      if (!expression_number(elaborator, value, arena_format(elaborator->arena, "'%s'", key_name(key)), &number)) break;
-      if (number >= 0 && number < (field->kind == KEY_FRACTION ? 1 : INFINITY))
-        *(double *)(void *)place = number;
-      else
-        report_value(elaborator, key, value, field->kind == KEY_FRACTION ? "0 or more and below 1" : "0 or more");
+    case KEY_SHARE:
+      set_real(elaborator, key, field->kind, value, (double *)(void *)place);
       break;
     case KEY_INPUT:
     case KEY_TARGET:
     case KEY_PARAMETER:
       set_name(elaborator, key, field->kind, value, (const char **)(void *)place);
       break;
-    case KEY_WORD: {
-      int word = value->kind == EXPRESSION_NAME ? find_word(field->words, value->name.text) : -1;
-      if (word >= 0)
-        *(int *)(void *)place = word;
+    case KEY_WORD:
+      if (value->kind == EXPRESSION_NAME)
+        set_word(elaborator, row, value, (int *)(void *)place);
       else
         report_value(elaborator, key, value, arena_format(elaborator->arena, "one of: %s", field->words));
       break;
-    }
+    case KEY_NUMBERS:
+      set_numbers(elaborator, key, value, (RecipeNumbers *)(void *)place);
+      break;
+    case KEY_GLOBS:
+    case KEY_RATES:
+      set_globs(elaborator, row, &(Argument){.value = (Expression *)value}, 1);
+      break;
   }
 }
 
@@ -149,13 +237,18 @@ static uint32_t find_section(const char *section) {
   return row;
 }
 
-static void report_key(Elaborator *elaborator, Name name, const char *where, const char *section) {
+/* Whether a row's key may stand behind the choice that was taken: "" for a section without. */
+static bool has_choice(const RecipeKey *key, const char *choice) {
+  return choice[0] ? find_word(key->choice, choice) >= 0 : !key->choice[0];
+}
+
+static void report_key(Elaborator *elaborator, Name name, const char *where, const char *section, const char *choice) {
   const char **candidate = ARENA_ARRAY(elaborator->arena, const char *, recipe_key_count);
   size_t count = 0;
   for (uint32_t row = 0; row < recipe_key_count; row++) {
     if (!section)
       candidate[count++] = recipe_keys[row].section;
-    else if (!strcmp(recipe_keys[row].section, section))
+    else if (!strcmp(recipe_keys[row].section, section) && has_choice(&recipe_keys[row], choice))
       candidate[count++] = recipe_keys[row].key;
   }
   const char *nearest = text_nearest(name.text, candidate, count);
@@ -163,8 +256,9 @@ static void report_key(Elaborator *elaborator, Name name, const char *where, con
               DIAG_RECIPE_KEY, name.span, where, name.text);
 }
 
-static void set_arguments(Elaborator *elaborator, const char *section, const Argument *argument, uint32_t count) {
-  const char *where = arena_format(elaborator->arena, "'%s' of the recipe", section);
+static void set_arguments(Elaborator *elaborator, const char *section, const char *choice, const Argument *argument,
+                          uint32_t count) {
+  const char *where = arena_format(elaborator->arena, "'%s%s%s' of the recipe", section, choice[0] ? " " : "", choice);
   for (uint32_t i = 0; i < count; i++) {
     const Expression *left = argument[i].left;
     if (!left || left->kind != EXPRESSION_NAME) {
@@ -174,7 +268,9 @@ static void set_arguments(Elaborator *elaborator, const char *section, const Arg
     }
     uint32_t row = 0;
     for (; row < recipe_key_count; row++)
-      if (!strcmp(recipe_keys[row].section, section) && !strcmp(recipe_keys[row].key, left->name.text)) break;
+      if (!strcmp(recipe_keys[row].section, section) && has_choice(&recipe_keys[row], choice) &&
+          recipe_keys[row].key[0] && !strcmp(recipe_keys[row].key, left->name.text))
+        break;
     for (uint32_t k = 0; k < i; k++) {
       if (!argument[k].left || argument[k].left->kind != EXPRESSION_NAME ||
           strcmp(argument[k].left->name.text, left->name.text) != 0)
@@ -184,37 +280,56 @@ static void set_arguments(Elaborator *elaborator, const char *section, const Arg
     if (row < recipe_key_count)
       set_key(elaborator, row, argument[i].value);
     else
-      report_key(elaborator, left->name, where, section);
+      report_key(elaborator, left->name, where, section, choice);
   }
+}
+
+/* `optimizer adamw(...)`, `data images(...)`: the word, then its arguments. */
+static void set_choice(Elaborator *elaborator, uint32_t row, const RecipeItem *item) {
+  const RecipeKey *key = &recipe_keys[row];
+  const Expression *value = item->value;
+  bool several = !key->choice[0]; /* the row is of the word itself */
+  const char *words = several ? key_fields[row].words : key->choice;
+  bool named = value && (value->kind == EXPRESSION_NAME || value->kind == EXPRESSION_CALL) &&
+               find_word(words, value->name.text) >= 0;
+  if (!named) {
+    const char *first = arena_text(elaborator->arena, words, strcspn(words, " "));
+    const char *other = words[strlen(first)] ? words + strlen(first) + 1 : NULL;
+    REPORT(elaborator, DIAG_RECIPE_VALUE, value ? value->span : item->span,
+           arena_format(elaborator->arena, "'%s' of the recipe", key->section),
+           other ? arena_format(elaborator->arena, "%s(...) or %s(...)", first, other)
+                 : arena_format(elaborator->arena, "%s(...)", first),
+           value ? elaborator_expression_text(elaborator, value) : "its arguments alone");
+    return;
+  }
+  if (several)
+    set_word(elaborator, row, value, (int *)(void *)((char *)&elaborator->model->recipe + key_fields[row].offset));
+  if (value->kind == EXPRESSION_CALL)
+    set_arguments(elaborator, key->section, value->name.text, value->argument, value->count);
 }
 
 static void set_section(Elaborator *elaborator, const RecipeItem *item) {
   uint32_t row = find_section(item->section.text);
   if (row == recipe_key_count) {
-    report_key(elaborator, item->section, "the recipe", NULL);
+    report_key(elaborator, item->section, "the recipe", NULL, "");
     return;
   }
   const RecipeKey *key = &recipe_keys[row];
   const Expression *value = item->value;
-  if (key->choice[0]) {
-    bool named = value && (value->kind == EXPRESSION_NAME || value->kind == EXPRESSION_CALL) &&
-                 !strcmp(value->name.text, key->choice);
-    if (!named) {
-      REPORT(elaborator, DIAG_RECIPE_VALUE, value ? value->span : item->span,
-             arena_format(elaborator->arena, "'%s' of the recipe", key->section),
-             arena_format(elaborator->arena, "%s(...)", key->choice),
-             value ? elaborator_expression_text(elaborator, value) : "its arguments alone");
-      return;
-    }
-    if (value->kind == EXPRESSION_CALL) set_arguments(elaborator, key->section, value->argument, value->count);
+  bool globs = key_fields[row].kind == KEY_GLOBS || key_fields[row].kind == KEY_RATES;
+  bool several = row + 1 < recipe_key_count && !strcmp(recipe_keys[row + 1].section, key->section) && !key->key[0];
+  if (key->choice[0] || several) {
+    set_choice(elaborator, row, item);
   } else if (key->key[0]) {
     if (!value)
-      set_arguments(elaborator, key->section, item->argument, item->argument_count);
+      set_arguments(elaborator, key->section, "", item->argument, item->argument_count);
     else
       report_value(elaborator, key, value,
                    arena_format(elaborator->arena, "written %s(%s = ...)", key->section, key->key));
   } else if (value) {
     set_key(elaborator, row, value);
+  } else if (globs && item->argument_count > 0) {
+    set_globs(elaborator, row, item->argument, item->argument_count);
   } else if (item->argument_count == 1 && !item->argument[0].left) {
     set_key(elaborator, row, item->argument[0].value);
   } else {
@@ -239,5 +354,55 @@ void elaborate_recipe(Elaborator *elaborator, const RecipeSyntax *syntax) {
     const char *name = arena_format(elaborator->arena, "recipe.%s", key_name(&recipe_keys[row]));
     const Setting *setting = find_setting(elaborator, name);
     if (setting) set_key(elaborator, row, setting->value);
+  }
+}
+
+/* ---- Printing ---- */
+
+static void print_value(const KeyField *field, const char *place, Text *out) {
+  const RecipeNumbers *numbers = (const RecipeNumbers *)(const void *)place;
+  const RecipeGlobs *globs = (const RecipeGlobs *)(const void *)place;
+  const char *name;
+  switch (field->kind) {
+    case KEY_INTEGER:
+    case KEY_COUNT:
+      text_print(out, " %lld", (long long)*(const int64_t *)(const void *)place);
+      break;
+    case KEY_REAL:
+    case KEY_FRACTION:
+    case KEY_SHARE:
+      text_puts(out, " ");
+      text_real(out, *(const double *)(const void *)place);
+      break;
+    case KEY_INPUT:
+    case KEY_TARGET:
+    case KEY_PARAMETER:
+      name = *(const char *const *)(const void *)place;
+      text_print(out, " %s", name ? name : "none");
+      break;
+    case KEY_WORD:
+      text_print(out, " %d", *(const int *)(const void *)place);
+      break;
+    case KEY_NUMBERS:
+      for (uint32_t k = 0; k < numbers->count; k++) {
+        text_puts(out, " ");
+        text_real(out, numbers->value[k]);
+      }
+      break;
+    case KEY_GLOBS:
+    case KEY_RATES:
+      for (uint32_t k = 0; k < globs->count; k++) {
+        text_print(out, " \"%s\" ", globs->glob[k]);
+        if (field->kind == KEY_RATES) text_real(out, globs->factor[k]);
+      }
+      break;
+  }
+}
+
+void recipe_print(const Recipe *recipe, Text *out) {
+  for (uint32_t row = 0; row < recipe_key_count; row++) {
+    text_puts(out, key_name(&recipe_keys[row]));
+    print_value(&key_fields[row], (const char *)recipe + key_fields[row].offset, out);
+    text_puts(out, "\n");
   }
 }

@@ -14,6 +14,8 @@
 #include "ir/guard.h"
 #include "rebuild.h"
 
+#include <string.h>
+
 static GradientRule *const RULES[OP_COUNT] = {
 #define OP(code, name, lo, hi, attributes, shape, gradient, ...) [OP_##code] = gradient_##gradient,
 #include "ir/ops.def"
@@ -79,14 +81,23 @@ static void copy_outputs(Graph *to, const Graph *from, const NodeId *map, const 
   if (spec->cotangent_count > 0) graph_add_output(to, OUTPUT_LOSS, "loss", loss, NODE_NONE);
 }
 
+bool differentiate_wants(const DifferentiateSpec *spec, const Graph *graph, NodeId leaf) {
+  if (graph_op(graph, leaf) == OP_INPUT) return spec->inputs;
+  if (graph_op(graph, leaf) != OP_PARAMETER || !spec->parameters) return false;
+  const char *name = node_text(graph_node(graph, leaf), LEAF_NAME);
+  for (uint32_t k = 0; k < spec->frozen_count; k++) {
+    if (!strcmp(spec->frozen[k], name)) return false;
+  }
+  return true;
+}
+
 /* The leaves a gradient is wanted for, as a flag for each forward node of `graph`. */
 static bool *find_wanted(const Graph *from, const Graph *to, const NodeId *map, Arena *arena,
                          const DifferentiateSpec *spec) {
   bool *wanted = ARENA_ARRAY(arena, bool, to->node_count + 1);
   for (NodeId id = 1; id <= from->node_count; id++) {
     OpCode op = graph_op(from, id);
-    if (op == OP_PARAMETER) wanted[map[id]] = spec->parameters;
-    if (op == OP_INPUT) wanted[map[id]] = spec->inputs;
+    if (op == OP_PARAMETER || op == OP_INPUT) wanted[map[id]] = differentiate_wants(spec, from, id);
   }
   return wanted;
 }

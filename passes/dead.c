@@ -38,8 +38,7 @@ bool *pass_find_live(const Graph *graph, const PassContext *context) {
   const DifferentiateSpec *spec = context->differentiate;
   if (!spec || !spec->zeros || context->differentiated) return live;
   for (NodeId id = 1; id <= graph->node_count; id++) {
-    OpCode op = graph_op(graph, id);
-    if ((op == OP_PARAMETER && spec->parameters) || (op == OP_INPUT && spec->inputs)) live[id] = true;
+    if (differentiate_wants(spec, graph, id)) live[id] = true;
   }
   return live;
 }

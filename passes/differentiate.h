@@ -16,13 +16,18 @@ typedef struct DifferentiateSpec {
    * of sum(output * lw), put in as OUTPUT_LOSS "loss" in place of the model's. None: the model's own OUTPUT_LOSS. */
   const char *const *cotangent;
   uint32_t cotangent_count;
-  bool parameters, inputs; /* with respect to all parameters, all inputs */
-  bool zeros;              /* a leaf that the loss does not depend on gets a gradient of zero; else no output */
+  bool parameters, inputs;   /* with respect to all parameters, all inputs */
+  bool zeros;                /* a leaf that the loss does not depend on gets a gradient of zero; else no output */
+  const char *const *frozen; /* names of parameters that are not among them: nothing is computed for their gradients */
+  uint32_t frozen_count;
 } DifferentiateSpec;
 
 /* A new graph in `arena`. A spec that does not fit the graph (no loss, a loss that is no scalar, an output that does
  * not exist) is a bug: its caller has spoken to the user. */
 Graph *graph_differentiate(const Graph *graph, Arena *arena, const DifferentiateSpec *spec);
+
+/* Whether the spec asks for the gradient of this leaf. */
+bool differentiate_wants(const DifferentiateSpec *spec, const Graph *graph, NodeId leaf);
 
 /* False for ops through which no gradient flows: leaves, comparisons, detach. */
 bool op_is_differentiable(OpCode op);

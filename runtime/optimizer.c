@@ -10,6 +10,7 @@
 /* Part of one tensor: the unit of parallel work and of summation. */
 typedef struct Block {
   int64_t begin, count;
+  double rate; /* factor of the learning rate */
   bool decay;
 } Block;
 
@@ -46,6 +47,7 @@ static void fill_blocks(Optimizer *optimizer) {
       int64_t rest = tensor->count - at;
       *block++ = (Block){.begin = tensor->offset + at,
                          .count = rest < OPTIMIZER_BLOCK ? rest : OPTIMIZER_BLOCK,
+                         .rate = tensor->rate == 0 ? 1 : tensor->rate,
                          .decay = is_decayed(tensor, optimizer->settings.decay)};
     }
   }
@@ -76,6 +78,9 @@ simba_status optimizer_create(const OptimizerTensor *tensors, size_t tensor_coun
     if (tensor->offset < 0 || tensor->count < 0 || tensor->offset > size || tensor->count > size - tensor->offset)
       return error_set(error, SIMBA_INVALID_ARGUMENT, "tensor '%s' lies outside of the %lld parameters", tensor->name,
                        (long long)size);
+    if (!(tensor->rate >= 0 && isfinite(tensor->rate)))
+      return error_set(error, SIMBA_INVALID_ARGUMENT, "tensor '%s' has a factor of %g of the rate: expected 0 or more",
+                       tensor->name, tensor->rate);
     blocks += block_count(tensor);
   }
   Optimizer *optimizer = calloc(1, sizeof *optimizer);
@@ -170,14 +175,15 @@ typedef struct StepTask {
   const Optimizer *optimizer;
   float *parameters;
   const float *gradients;
-  float scale, keep, beta1, rest1, beta2, rest2, step, root, epsilon;
+  float scale, beta1, rest1, beta2, rest2, root, epsilon;
+  double rate, correction;
 } StepTask;
 
 /* keep: 1 - lr wd. step: lr / (1 - beta1^t). root: 1 / sqrt(1 - beta2^t). */
-static void update_block(const StepTask *task, float keep, int64_t count, float *restrict p, const float *restrict g,
-                         float *restrict m, float *restrict v) {
+static void update_block(const StepTask *task, float keep, float step, int64_t count, float *restrict p,
+                         const float *restrict g, float *restrict m, float *restrict v) {
   const float scale = task->scale, beta1 = task->beta1, rest1 = task->rest1, beta2 = task->beta2, rest2 = task->rest2;
-  const float step = task->step, root = task->root, epsilon = task->epsilon;
+  const float root = task->root, epsilon = task->epsilon;
   for (int64_t i = 0; i < count; i++) {
     float gradient = g[i] * scale;
     float first = beta1 * m[i] + rest1 * gradient;
@@ -195,7 +201,9 @@ static void step_kernel(const simba_call *call, void *const *arguments, void *sc
   uint64_t mode = float_mode_flush();
   for (int64_t i = begin; i < end; i++) {
     const Block *block = &optimizer->block[i];
-    update_block(task, block->decay ? task->keep : 1.0f, block->count, task->parameters + block->begin,
+    double rate = task->rate * block->rate;
+    float keep = block->decay ? (float)(1 - rate * optimizer->settings.weight_decay) : 1.0f;
+    update_block(task, keep, (float)(rate / task->correction), block->count, task->parameters + block->begin,
                  task->gradients + block->begin, optimizer->first + block->begin, optimizer->second + block->begin);
   }
   float_mode_restore(mode);
@@ -205,12 +213,12 @@ static void step_kernel(const simba_call *call, void *const *arguments, void *sc
 static __attribute__((noinline)) void task_set(StepTask *task, const OptimizerSettings *settings, double rate,
                                                double time, double norm) {
   task->scale = settings->clip > 0 && norm > settings->clip ? (float)(settings->clip / (norm + 1e-6)) : 1.0f;
-  task->keep = (float)(1 - rate * settings->weight_decay);
+  task->rate = rate;
   task->beta1 = (float)settings->beta1;
   task->rest1 = (float)(1 - settings->beta1);
   task->beta2 = (float)settings->beta2;
   task->rest2 = (float)(1 - settings->beta2);
-  task->step = (float)(rate / (1 - pow(settings->beta1, time)));
+  task->correction = 1 - pow(settings->beta1, time);
   task->root = (float)(1 / sqrt(1 - pow(settings->beta2, time)));
   task->epsilon = (float)settings->epsilon;
 }

@@ -19,6 +19,7 @@ typedef struct OptimizerTensor {
   int64_t offset, count;
   int32_t rank; /* for SIMBA_DECAY_MATRICES */
   bool frozen;  /* neither updated nor part of the gradient norm */
+  double rate;  /* its factor of the learning rate, as parameter groups have it; 0: 1 */
 } OptimizerTensor;
 
 typedef struct OptimizerSettings {

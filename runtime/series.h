@@ -41,8 +41,6 @@ void series_destroy(Series *series);
  * enough for one window. May be called again with other lengths. */
 simba_status series_prepare(Series *series, int64_t lookback, int64_t horizon, simba_error *error);
 
-/* "train", "val", "test" */
-const char *series_split_name(SeriesSplit split);
 /* Windows of a split: rows - L - H + 1. */
 int64_t series_window_count(const Series *series, SeriesSplit split);
 /* Gathers windows: x[count, L, channels], y[count, H, channels]; either may be NULL. */

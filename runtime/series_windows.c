@@ -7,11 +7,6 @@
 
 #include "series_internal.h"
 
-const char *series_split_name(SeriesSplit split) {
-  static const char *const NAMES[SPLIT_COUNT] = {"train", "val", "test"};
-  return NAMES[split];
-}
-
 static void drop_warnings(Series *series, size_t kept) {
   while (series->warning_count > kept) free(series->warning[--series->warning_count]);
 }
@@ -89,7 +84,7 @@ static simba_status set_splits(Series *series, simba_error *error) {
           error, SIMBA_DATA_ERROR,
           "%s: too few rows: %lld in all, %lld for %s, where one window of look-back %lld and horizon %lld "
           "needs %lld",
-          series->path, (long long)series->rows, (long long)own, series_split_name((SeriesSplit)split),
+          series->path, (long long)series->rows, (long long)own, data_split_name((SeriesSplit)split),
           (long long)series->lookback, (long long)series->horizon, (long long)needed);
     series->begin[split] = start - context;
     series->end[split] = start = ends[split];

@@ -4,4 +4,7 @@
 
 typedef enum DataSplit { SPLIT_TRAIN, SPLIT_VALIDATION, SPLIT_TEST, SPLIT_COUNT } DataSplit;
 
+/* "train", "val", "test" */
+const char *data_split_name(DataSplit split);
+
 #endif

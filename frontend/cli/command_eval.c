@@ -1,31 +1,32 @@
 #include "weights_options.h"
 
-#include "frontend/driver/forecast_data.h"
+#include "frontend/driver/task.h"
 
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { KEY_WEIGHTS = 0x100, KEY_DATA, KEY_SPLIT, KEY_JSON, KEY_BATCH, KEY_PICTURE };
+enum { KEY_WEIGHTS = 0x100, KEY_DATA, KEY_SPLIT, KEY_JSON, KEY_BATCH, KEY_PICTURE, KEY_MISTAKES };
 
 typedef struct EvalOptions {
   CommonOptions common;
-  ForecastOptions forecast;
+  TaskOptions task;
   simba_weights_source weights;
-  const char *picture;
-  SeriesSplit split;
+  const char *picture, *mistakes;
+  DataSplit split;
   int64_t batch;
   bool json, terminal;
+  const char *samples; /* "images" */
 } EvalOptions;
 
 static const struct argp_option eval_options[] = {
     {"weights", KEY_WEIGHTS, WEIGHTS_ARGUMENT, 0, "Trained weights", 1},
-    {"data", KEY_DATA, "SERIES.csv", 0, "The series they were trained on (default: the built-in seattle-hourly.csv)",
-     1},
-    {"split", KEY_SPLIT, "test|val|train", 0, "Which windows (default test)", 1},
-    {"batch", KEY_BATCH, "N", 0, "Windows at a time (default 256); results differ by rounding only", 1},
-    {"picture", KEY_PICTURE, "FILE.png|FILE.svg", 0, "Draw forecasts beside the truth", 1},
+    {"data", KEY_DATA, "FILE|FOLDER", 0, "The series or images they were trained on (default: as that of train)", 1},
+    {"split", KEY_SPLIT, "test|val|train", 0, "Which part of it (default test)", 1},
+    {"batch", KEY_BATCH, "N", 0, "Windows or images at a time (default 256); results differ by rounding only", 1},
+    {"picture", KEY_PICTURE, "FILE.png|FILE.svg", 0, "Draw forecasts beside the truth, or the confusion matrix", 1},
+    {"mistakes", KEY_MISTAKES, "FILE.png", 0, "Draw the images that were surest taken for another class", 1},
     {"json", KEY_JSON, 0, 0, "One JSON object on standard output", 1},
     {0},
 };
@@ -46,7 +47,7 @@ static error_t parse_eval(int key, char *argument, struct argp_state *state) {
       options->weights.path = argument;
       return 0;
     case KEY_DATA:
-      options->forecast.data_path = argument;
+      options->task.data_path = argument;
       return 0;
     case KEY_BATCH:
       options->batch = option_integer("--batch", argument, 1, 1 << 20, state);
@@ -57,13 +58,16 @@ static error_t parse_eval(int key, char *argument, struct argp_state *state) {
       }
       options->picture = argument;
       return 0;
+    case KEY_MISTAKES:
+      options->mistakes = argument;
+      return 0;
     case KEY_JSON:
       options->json = true;
       return 0;
     case KEY_SPLIT:
       for (int split = 0; split < SPLIT_COUNT; split++) {
-        if (strcmp(argument, series_split_name((SeriesSplit)split)) != 0) continue;
-        options->split = (SeriesSplit)split;
+        if (strcmp(argument, data_split_name((DataSplit)split)) != 0) continue;
+        options->split = (DataSplit)split;
         return 0;
       }
       argp_error(state, "--split is test, val or train, not '%s'", argument);
@@ -81,13 +85,9 @@ static error_t parse_eval(int key, char *argument, struct argp_state *state) {
 
 static bool show_progress(void *context, int64_t done, int64_t total) {
   const EvalOptions *options = context;
-  if (options->terminal) fprintf(stderr, "\r\033[K%lld of %lld windows", (long long)done, (long long)total);
+  if (options->terminal)
+    fprintf(stderr, "\r\033[K%lld of %lld %s", (long long)done, (long long)total, options->samples);
   return true;
-}
-
-static const char *metric_name(const simba_model *model, uint32_t index) {
-  simba_tensor_info info;
-  return simba_model_tensor((simba_model *)model, SIMBA_METRIC, index, &info) == SIMBA_OK ? info.name : "?";
 }
 
 static const char *loss_name(const Model *model) {
@@ -97,75 +97,75 @@ static const char *loss_name(const Model *model) {
   return "loss";
 }
 
-static void print_text(const EvalOptions *options, const Forecast *forecast, const SplitScore *score) {
-  SeriesBaseline last = series_repeat_last(forecast->series, options->split);
-  printf("%s, %lld windows of %s\n", series_split_name(options->split), (long long)score->windows,
-         forecast->series->path);
-  printf("  %-10s %.6f\n", loss_name(forecast->model->model), score->loss);
+static void print_text(const EvalOptions *options, const Task *task, const SplitScore *score) {
+  printf("%s, %lld %s of %s\n", data_split_name(options->split), (long long)score->samples, options->samples,
+         task->data->path);
+  printf("  %-10s %.6f\n", loss_name(task->model->model), score->loss);
   for (uint32_t m = 0; m < score->metric_count; m++) {
-    printf("  %-10s %.6f\n", metric_name(forecast->model, m), score->metric[m]);
+    printf("  %-10s %.6f\n", model_metric_name(task->model, m), score->metric[m]);
   }
-  printf("  repeating the last value: mse %.6f, mae %.6f\n", last.mse, last.mae);
 }
 
-static simba_status print_json(const EvalOptions *options, const Forecast *forecast, const SplitScore *score,
-                               simba_error *error) {
+static cJSON *json_of(const EvalOptions *options, const Task *task, const SplitScore *score) {
   cJSON *object = cJSON_CreateObject();
-  SeriesBaseline last = series_repeat_last(forecast->series, options->split);
-  cJSON_AddStringToObject(object, "model", forecast->model->model->name);
-  cJSON_AddStringToObject(object, "data", forecast->series->path);
-  cJSON_AddStringToObject(object, "split", series_split_name(options->split));
-  cJSON_AddNumberToObject(object, "windows", (double)score->windows);
-  cJSON_AddNumberToObject(object, loss_name(forecast->model->model), score->loss);
-  for (uint32_t m = 0; m < score->metric_count; m++) {
-    cJSON_AddNumberToObject(object, metric_name(forecast->model, m), score->metric[m]);
-  }
-  cJSON_AddNumberToObject(object, "repeat_last_mse", last.mse);
-  cJSON_AddNumberToObject(object, "repeat_last_mae", last.mae);
-  char *text = cJSON_PrintUnformatted(object);
+  cJSON_AddStringToObject(object, "model", task->model->model->name);
+  cJSON_AddStringToObject(object, "data", task->data->path);
+  cJSON_AddStringToObject(object, "split", data_split_name(options->split));
+  cJSON_AddNumberToObject(object, options->samples, (double)score->samples);
+  cJSON_AddNumberToObject(object, loss_name(task->model->model), score->loss);
+  for (uint32_t m = 0; m < score->metric_count; m++)
+    cJSON_AddNumberToObject(object, model_metric_name(task->model, m), score->metric[m]);
+  return object;
+}
+
+/* Scores, then what the data shows of them; printed once all is well. */
+static simba_status show_scores(EvalOptions *options, Task *task, const SplitScore *score, simba_error *error) {
+  Text lines = text_begin(options->common.arena);
+  cJSON *object = options->json ? json_of(options, task, score) : NULL;
+  const Examination examination = {options->split,    options->batch, options->picture,
+                                   options->mistakes, show_progress,  options};
+  simba_status status = task->data->kind->examine(task->data, task->model, &examination, &lines, object, error);
+  if (options->terminal) fputs("\r\033[K", stderr);
+  char *text = object && status == SIMBA_OK ? cJSON_PrintUnformatted(object) : NULL;
   cJSON_Delete(object);
-  if (!text) return error_set_memory(error, "the result");
-  puts(text);
+  if (status != SIMBA_OK) return status;
+  if (options->json && !text) return error_set_memory(error, "the result");
+  if (!options->json) print_text(options, task, score);
+  printf("%s%s", options->json ? text : lines.data, options->json ? "\n" : "");
   cJSON_free(text);
+  if (options->common.quiet) return SIMBA_OK;
+  if (options->picture) fprintf(stderr, "picture in %s\n", options->picture);
+  if (options->mistakes) fprintf(stderr, "mistakes in %s\n", options->mistakes);
   return SIMBA_OK;
 }
 
-static simba_status evaluate(EvalOptions *options, Forecast *forecast, simba_error *error) {
-  simba_status status = simba_model_load_weights_from(forecast->model, &options->weights);
-  report_model_weights(&options->common, options->weights.path, forecast->model);
-  if (status != SIMBA_OK) return error_set(error, status, "%s", simba_model_message(forecast->model));
+static simba_status evaluate(EvalOptions *options, Task *task, simba_error *error) {
+  simba_status status = simba_model_load_weights_from(task->model, &options->weights);
+  report_model_weights(&options->common, options->weights.path, task->model);
+  if (status != SIMBA_OK) return error_set(error, status, "%s", simba_model_message(task->model));
   simba_trainer *trainer = NULL;
   SplitScore score;
-  status = trainer_create_for_evaluation(forecast->model, &trainer, error);
-  if (status == SIMBA_OK) {
-    status = forecast_score(forecast, trainer, options->split, options->batch, show_progress, options, &score, error);
-  }
+  options->samples = task->data->kind->samples;
+  status = trainer_create_for_evaluation(task->model, &trainer, error);
+  if (status == SIMBA_OK)
+    status = task_score(task, trainer, options->split, options->batch, show_progress, options, &score, error);
   simba_trainer_destroy(trainer);
   if (options->terminal) fputs("\r\033[K", stderr);
-  if (status == SIMBA_OK && options->json)
-    status = print_json(options, forecast, &score, error);
-  else if (status == SIMBA_OK)
-    print_text(options, forecast, &score);
-  if (status == SIMBA_OK && options->picture)
-    status = forecast_picture(forecast, options->split, options->picture, error);
-  if (status == SIMBA_OK && options->picture && !options->common.quiet) {
-    fprintf(stderr, "forecasts beside the truth in %s\n", options->picture);
-  }
-  return status;
+  return status == SIMBA_OK ? show_scores(options, task, &score, error) : status;
 }
 
 static int eval_model(EvalOptions *options) {
-  options->forecast.model_path = options->common.model_path;
-  options->forecast.compiler = options->common.compiler;
+  options->task.model_path = options->common.model_path;
+  options->task.compiler = options->common.compiler;
   options->terminal = isatty(STDERR_FILENO) && !options->common.quiet;
-  Forecast forecast;
+  Task task;
   simba_error error = {0};
-  simba_status status = forecast_open(&options->forecast, &forecast, &error);
-  if (forecast.compiler) report_diagnostics(&options->common, forecast.compiler);
-  if (status == SIMBA_OK) status = evaluate(options, &forecast, &error);
-  if (forecast.compiler) report_compilation(&options->common, forecast.compiler);
+  simba_status status = task_open(&options->task, &task, &error);
+  if (task.compiler) report_diagnostics(&options->common, task.compiler);
+  if (status == SIMBA_OK) status = evaluate(options, &task, &error);
+  if (task.compiler) report_compilation(&options->common, task.compiler);
   int code = report_failure(status, &error);
-  forecast_close(&forecast);
+  task_close(&task);
   return code;
 }
 
@@ -176,7 +176,7 @@ int command_eval(int argc, char **argv) {
       .parser = parse_eval,
       .args_doc = "MODEL",
       .doc =
-          "Loss and metrics of trained weights over all windows of a split.\v"
+          "Loss and metrics of trained weights over all windows or images of a split.\v"
           "Example:\n"
           "  simbac eval examples/forecaster.simba --weights run/weights.safetensors \\\n"
           "      --data examples/data/seattle-hourly.csv --picture forecast.png\n",

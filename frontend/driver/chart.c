@@ -1,16 +1,14 @@
 #include "chart.h"
 
-#include "runtime/file.h"
+#include "picture.h"
 
-#include <cairo-svg.h>
-#include <cairo.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TICKS = 7, DRAWABLE_BYTES = 256, MAX_LEGEND_ROW = 4 };
+enum { MAX_TICKS = 7, MAX_LEGEND_ROW = 4 };
 
 typedef struct Box {
   double left, top, right, bottom;
@@ -70,57 +68,6 @@ static double place(double value, Range range, double from, double to) {
   return from + (value - range.low) / (range.high - range.low) * (to - from);
 }
 
-/* Bytes of the character that begins at `text`, or 0 where it is not UTF-8. */
-static int character_bytes(const unsigned char *text) {
-  static const unsigned char leading[] = {0x00, 0xC0, 0xE0, 0xF0}, mask[] = {0x80, 0xE0, 0xF0, 0xF8};
-  static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
-  for (int extra = 0; extra < 4; extra++) {
-    if ((text[0] & mask[extra]) != leading[extra]) continue;
-    uint32_t code = text[0] & (unsigned char)~mask[extra];
-    for (int k = 1; k <= extra; k++) {
-      if ((text[k] & 0xC0) != 0x80) return 0;
-      code = code << 6 | (text[k] & 0x3Fu);
-    }
-    bool surrogate = code >= 0xD800 && code <= 0xDFFF;
-    return code < least[extra] || code > 0x10FFFF || surrogate ? 0 : extra + 1;
-  }
-  return 0;
-}
-
-/* Cairo draws nothing more once it was given a text that is not UTF-8, and names of columns and files may be in any
- * encoding: what is no character becomes '?'. */
-static void make_drawable(const char *text, char out[DRAWABLE_BYTES]) {
-  size_t length = 0;
-  while (*text) {
-    int bytes = character_bytes((const unsigned char *)text);
-    size_t step = bytes ? (size_t)bytes : 1;
-    if (length + step >= DRAWABLE_BYTES) break;
-    if (bytes)
-      memcpy(out + length, text, step);
-    else
-      out[length] = '?';
-    length += step;
-    text += step;
-  }
-  out[length] = '\0';
-}
-
-static double text_width(cairo_t *cairo, const char *text) {
-  char drawable[DRAWABLE_BYTES];
-  cairo_text_extents_t extents;
-  make_drawable(text, drawable);
-  cairo_text_extents(cairo, drawable, &extents);
-  return extents.x_advance;
-}
-
-/* Text with its anchor at a fraction of its width: 0 left, 0.5 centre, 1 right. */
-static void draw_text(cairo_t *cairo, double x, double y, double anchor, const char *text) {
-  char drawable[DRAWABLE_BYTES];
-  make_drawable(text, drawable);
-  cairo_move_to(cairo, x - anchor * text_width(cairo, text), y);
-  cairo_show_text(cairo, drawable);
-}
-
 /* The ticks of a range: the first, and how many. Counted, since of large numbers the next one may not differ. */
 static int tick_count(Range range, double step, double *out_first) {
   *out_first = ceil(range.low / step);
@@ -142,7 +89,7 @@ static void draw_axes(cairo_t *cairo, const Chart *chart, Box box, Range across,
     cairo_stroke(cairo);
     cairo_set_source_rgb(cairo, 0.25, 0.25, 0.25);
     snprintf(text, sizeof text, "%.6g", value + 0.0); /* + 0.0: no "-0" */
-    draw_text(cairo, box.left - 6, y + 4, 1, text);
+    picture_text(cairo, box.left - 6, y + 4, 1, text);
   }
   step = tick_step(across);
   count = tick_count(across, step, &first);
@@ -153,14 +100,14 @@ static void draw_axes(cairo_t *cairo, const Chart *chart, Box box, Range across,
     cairo_line_to(cairo, x, box.bottom + 4);
     cairo_stroke(cairo);
     snprintf(text, sizeof text, "%.6g", value + 0.0);
-    draw_text(cairo, x, box.bottom + 16, 0.5, text);
+    picture_text(cairo, x, box.bottom + 16, 0.5, text);
   }
   cairo_move_to(cairo, box.left + 0.5, box.top);
   cairo_line_to(cairo, box.left + 0.5, box.bottom + 0.5);
   cairo_line_to(cairo, box.right, box.bottom + 0.5);
   cairo_stroke(cairo);
-  if (chart->x_label) draw_text(cairo, (box.left + box.right) / 2, box.bottom + 32, 0.5, chart->x_label);
-  if (chart->y_label) draw_text(cairo, box.left, box.top - 8, 0, chart->y_label);
+  if (chart->x_label) picture_text(cairo, (box.left + box.right) / 2, box.bottom + 32, 0.5, chart->x_label);
+  if (chart->y_label) picture_text(cairo, box.left, box.top - 8, 0, chart->y_label);
 }
 
 static void draw_points(cairo_t *cairo, const ChartLine *line, Box box, Range across, Range up) {
@@ -210,9 +157,9 @@ static void draw_line(cairo_t *cairo, const ChartLine *line, Box box, Range acro
 
 /* A label that ends at x, its colour before it. Returns where they begin. */
 static double draw_label(cairo_t *cairo, const ChartLine *line, double x, double y) {
-  x -= text_width(cairo, line->label);
+  x -= picture_text_width(cairo, line->label);
   cairo_set_source_rgb(cairo, 0.25, 0.25, 0.25);
-  draw_text(cairo, x, y, 0, line->label);
+  picture_text(cairo, x, y, 0, line->label);
   x -= 22;
   set_colour(cairo, line->colour);
   cairo_set_line_width(cairo, 2);
@@ -246,7 +193,7 @@ static void draw_mark(cairo_t *cairo, const Chart *chart, Box box, double x) {
   cairo_stroke(cairo);
   bool left = 2 * x > box.left + box.right;
   cairo_set_font_size(cairo, 11);
-  if (chart->mark_label) draw_text(cairo, left ? x - 5 : x + 5, box.top + 10, left ? 1 : 0, chart->mark_label);
+  if (chart->mark_label) picture_text(cairo, left ? x - 5 : x + 5, box.top + 10, left ? 1 : 0, chart->mark_label);
 }
 
 /* Widens one of the ranges so that a unit is as long on both. */
@@ -266,7 +213,7 @@ static void draw_chart(cairo_t *cairo, const Chart *chart, Box frame) {
   cairo_select_font_face(cairo, "DejaVu Sans", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_BOLD);
   cairo_set_font_size(cairo, 13);
   cairo_set_source_rgb(cairo, 0.1, 0.1, 0.1);
-  if (chart->title) draw_text(cairo, box.left, frame.top + 20, 0, chart->title);
+  if (chart->title) picture_text(cairo, box.left, frame.top + 20, 0, chart->title);
   cairo_select_font_face(cairo, "DejaVu Sans", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_NORMAL);
   draw_axes(cairo, chart, box, across, up);
   if (isfinite(chart->mark_x) && chart->mark_x >= across.low && chart->mark_x <= across.high) {
@@ -276,45 +223,25 @@ static void draw_chart(cairo_t *cairo, const Chart *chart, Box frame) {
   draw_legend(cairo, chart, box);
 }
 
-static cairo_status_t write_bytes(void *closure, const unsigned char *data, unsigned length) {
-  return fwrite(data, 1, length, closure) == length ? CAIRO_STATUS_SUCCESS : CAIRO_STATUS_WRITE_ERROR;
-}
+typedef struct Charts {
+  const Chart *chart;
+  size_t count, columns;
+  double width, height;
+} Charts;
 
-static cairo_status_t draw_to(FILE *file, bool svg, const Chart *charts, size_t count, size_t columns, double width,
-                              double height) {
-  size_t rows = (count + columns - 1) / columns;
-  double across = width * (double)(count < columns ? count : columns), down = height * (double)rows;
-  cairo_surface_t *surface = svg ? cairo_svg_surface_create_for_stream(write_bytes, file, across, down)
-                                 : cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)across, (int)down);
-  cairo_t *cairo = cairo_create(surface);
-  cairo_set_source_rgb(cairo, 1, 1, 1);
-  cairo_paint(cairo);
-  for (size_t k = 0; k < count; k++) {
-    size_t column = k % columns, row = k / columns;
-    double left = width * (double)column, top = height * (double)row;
-    draw_chart(cairo, &charts[k], (Box){left, top, left + width, top + height});
+static void draw_charts(cairo_t *cairo, void *context) {
+  const Charts *charts = context;
+  for (size_t k = 0; k < charts->count; k++) {
+    size_t column = k % charts->columns, row = k / charts->columns;
+    double left = charts->width * (double)column, top = charts->height * (double)row;
+    draw_chart(cairo, &charts->chart[k], (Box){left, top, left + charts->width, top + charts->height});
   }
-  cairo_status_t status = cairo_status(cairo);
-  cairo_destroy(cairo);
-  if (status == CAIRO_STATUS_SUCCESS && !svg) status = cairo_surface_write_to_png_stream(surface, write_bytes, file);
-  cairo_surface_finish(surface);
-  if (status == CAIRO_STATUS_SUCCESS) status = cairo_surface_status(surface);
-  cairo_surface_destroy(surface);
-  return status;
 }
 
 simba_status chart_write(const Chart *charts, size_t count, size_t columns, double width, double height,
                          const char *path, simba_error *error) {
-  char *bytes = NULL;
-  size_t size = 0, length = strlen(path);
-  bool svg = length > 4 && !strcmp(path + length - 4, ".svg");
-  cairo_status_t drawn = CAIRO_STATUS_NO_MEMORY;
-  FILE *memory = open_memstream(&bytes, &size);
-  if (memory) drawn = draw_to(memory, svg, charts, count, columns, width, height);
-  if (memory && fclose(memory) != 0) drawn = CAIRO_STATUS_NO_MEMORY;
-  simba_status status = drawn == CAIRO_STATUS_SUCCESS ? file_write(path, bytes, size, error)
-                                                      : error_set(error, SIMBA_IO_ERROR, "cannot draw %s: %s", path,
-                                                                  cairo_status_to_string(drawn));
-  free(bytes);
-  return status;
+  Charts all = {charts, count, columns, width, height};
+  size_t rows = (count + columns - 1) / columns;
+  return picture_write(width * (double)(count < columns ? count : columns), height * (double)rows, draw_charts, &all,
+                       path, error);
 }

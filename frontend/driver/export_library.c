@@ -121,7 +121,7 @@ static simba_status load_and_prepare(simba_model *model, const simba_weights_sou
   TensorFile *file;
   simba_status status = weights_open(weights, &file, error);
   if (status != SIMBA_OK) return status;
-  status = model_load_tensors(model, file, error);
+  status = model_load_tensors(model, file, NULL, error);
   if (status == SIMBA_OK) status = standardisation_read(file, model->compiler->arena, out_series, error);
   tensor_file_close(file);
   return status == SIMBA_OK ? execution_prepare(model->infer, error) : status;

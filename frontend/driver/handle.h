@@ -24,10 +24,11 @@ struct simba_model {
   uint64_t seed;
   WeightBlock parameters, states;
   CompiledStep *infer_step, *train_step, *evaluate_step; /* compiled at first need; trainers share them */
+  uint64_t train_frozen;                                 /* fingerprint of what train_step has no gradients of */
   Execution *infer;
   float **discard; /* where an output that is not wanted goes */
   int64_t discard_batch;
-  bool prepared; /* infer's prepared block fits the weights */
+  bool prepared;                       /* infer's prepared block fits the weights */
   char *weights_report, *weights_note; /* of the last file of weights; NULL: "" */
   simba_error error;
 };
@@ -46,6 +47,12 @@ struct simba_trainer {
   simba_error error;
 };
 
+/* Which parameters and states keep their initial values when a file is loaded: all that match `always`, and those that
+ * match `misfits` where the file has none of that name and shape. */
+typedef struct FreshTensors {
+  RecipeGlobs always, misfits;
+} FreshTensors;
+
 /* As simba_model_compile_*, from a compiler that is open; takes it over, also on failure. */
 simba_status model_create(Compiler *compiler, const simba_options *options, simba_model **out_model,
                           simba_error *error);
@@ -63,13 +70,23 @@ simba_status model_initialise(simba_model *model, uint64_t seed, simba_error *er
 /* The tensors of a checkpoint of this model; `trainer` adds moments, `best_*` (NULL: none) the best weights. */
 CheckpointTensor *model_checkpoint_tensors(simba_model *model, simba_trainer *trainer, float *best_parameters,
                                            float *best_states, size_t *out_count);
-/* What simba_model_load_weights_from does with a file that is open: all of its tensors into parameters and states, or
- * none; the model's report and note are the file's then. */
-simba_status model_load_tensors(simba_model *model, TensorFile *file, simba_error *error);
-/* simba_trainer_create with frozen parameters: those whose path matches one of the globs. A glob that matches nothing
- * is SIMBA_INVALID_ARGUMENT. */
-simba_status trainer_create(simba_model *model, const simba_training *training, const char *const *freeze,
-                            size_t freeze_count, simba_trainer **out_trainer, simba_error *error);
+/* simba_model_load_weights_from, but for what begins anew (NULL: nothing): named in the model's note. */
+simba_status model_load_weights(simba_model *model, const simba_weights_source *source, const FreshTensors *fresh,
+                                simba_error *error);
+/* What that does with a file that is open: all of its tensors into parameters and states, or none; the model's report
+ * and note are the file's then. */
+simba_status model_load_tensors(simba_model *model, TensorFile *file, const FreshTensors *fresh, simba_error *error);
+/* What is not trained, and at which factor of the learning rate the rest is, by globs of paths; of the rates the last
+ * that matches counts. What the model's recipe says comes first. A glob that matches no parameter is
+ * SIMBA_INVALID_ARGUMENT. States go on following the data, also those of frozen layers. */
+typedef struct TrainerGroups {
+  RecipeGlobs freeze, rates;
+} TrainerGroups;
+
+/* simba_trainer_create with groups besides those of the recipe (NULL: none). Gradients of frozen parameters are not
+ * computed. */
+simba_status trainer_create(simba_model *model, const simba_training *training, const TrainerGroups *groups,
+                            simba_trainer **out_trainer, simba_error *error);
 /* Can only evaluate: nothing is compiled for training. */
 simba_status trainer_create_for_evaluation(simba_model *model, simba_trainer **out_trainer, simba_error *error);
 /* The first launch of the training step on this batch whose result is not finite, as "conv1d at model.simba:12:5

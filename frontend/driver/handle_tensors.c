@@ -3,6 +3,8 @@
 
 #include "runtime/weights.h"
 
+#include <fnmatch.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,24 +143,97 @@ static void describe(const WeightBlock *block, uint32_t index, Tensor *out_tenso
   out_tensor->bytes = block->values + block->offset[index];
 }
 
-simba_status model_load_tensors(simba_model *model, TensorFile *file, simba_error *error) {
+static bool matches(const RecipeGlobs *globs, const char *name) {
+  for (uint32_t k = 0; k < globs->count; k++) {
+    if (fnmatch(globs->glob[k], name, 0) == 0) return true;
+  }
+  return false;
+}
+
+/* What begins anew leaves the list of what is loaded, and with its likes the file's. */
+static simba_status leave_fresh(TensorFile *file, CheckpointTensor *tensors, size_t *count, const FreshTensors *fresh,
+                                char **out_note, simba_error *error) {
+  size_t kept = 0, size;
+  FILE *note = open_memstream(out_note, &size);
+  if (!note) return error_set_memory(error, "weights");
+  for (size_t k = 0; k < *count; k++) {
+    const CheckpointTensor *tensor = &tensors[k];
+    const Tensor *found = tensor_file_find(file, tensor->name);
+    bool fits = found && tensor_shape_equal(found->rank, found->shape, tensor->rank, tensor->shape);
+    if (!matches(&fresh->always, tensor->name) && (fits || !matches(&fresh->misfits, tensor->name))) {
+      tensors[kept++] = *tensor;
+      continue;
+    }
+    char in_file[200], in_model[200];
+    tensor_shape_text(tensor->rank, tensor->shape, in_model, sizeof in_model);
+    if (found) tensor_shape_text(found->rank, found->shape, in_file, sizeof in_file);
+    fprintf(note, "%s'%s' %s%s%s%s", kept == k ? "these begin anew: " : ", ", tensor->name, in_model, found ? " (" : "",
+            found ? in_file : "", found ? " in the file)" : "");
+  }
+  *count = kept;
+  kept = 0;
+  for (size_t k = 0; k < file->count; k++) {
+    const Tensor *tensor = &file->tensor[k];
+    bool wanted = false;
+    for (size_t i = 0; i < *count && !wanted; i++) wanted = !strcmp(tensors[i].name, tensor->name);
+    if (wanted || (!matches(&fresh->always, tensor->name) && !matches(&fresh->misfits, tensor->name)))
+      file->tensor[kept++] = *tensor;
+  }
+  file->count = kept;
+  return fclose(note) == 0 ? SIMBA_OK : error_set_memory(error, "weights");
+}
+
+/* Pieces of a note, NULL or "" where there is nothing to say. */
+static char *join_notes(const char *a, const char *b) {
+  bool both = a && *a && b && *b;
+  char *note = NULL;
+  return asprintf(&note, "%s%s%s", a ? a : "", both ? "; " : "", b ? b : "") < 0 ? NULL : note;
+}
+
+simba_status model_load_tensors(simba_model *model, TensorFile *file, const FreshTensors *fresh, simba_error *error) {
   size_t count;
   CheckpointTensor *tensors = model_checkpoint_tensors(model, NULL, NULL, NULL, &count);
   if (!tensors) return error_set_memory(error, "weights");
+  char *anew = NULL;
   WeightsMatch match = {0};
-  simba_status status = weights_match(file, tensors, count, &match, error);
+  simba_status status = fresh ? leave_fresh(file, tensors, &count, fresh, &anew, error) : SIMBA_OK;
+  if (status == SIMBA_OK) status = weights_match(file, tensors, count, &match, error);
   if (status == SIMBA_OK) {
     free(model->weights_report);
     free(model->weights_note);
     model->weights_report = match.report;
-    model->weights_note = text_copy(file->note);
+    model->weights_note = join_notes(file->note, anew);
     match.report = NULL; /* the model's now */
     status = weights_check(file, &match, error);
   }
   if (status == SIMBA_OK) status = weights_read(file, tensors, &match, error);
   if (status == SIMBA_OK) model->prepared = false;
   weights_match_free(&match);
+  free(anew);
   free(tensors);
+  return status;
+}
+
+static simba_status check_fresh(const simba_model *model, const RecipeGlobs *globs, simba_error *error) {
+  for (uint32_t g = 0; g < globs->count; g++) {
+    bool found = false;
+    for (uint32_t k = 0; k < model->parameters.count && !found; k++)
+      found = fnmatch(globs->glob[g], model->parameters.info[k].path, 0) == 0;
+    if (!found)
+      return error_set(error, SIMBA_INVALID_ARGUMENT, "no parameter matches '%s' to begin anew", globs->glob[g]);
+  }
+  return SIMBA_OK;
+}
+
+simba_status model_load_weights(simba_model *model, const simba_weights_source *source, const FreshTensors *fresh,
+                                simba_error *error) {
+  TensorFile *file;
+  simba_status status = fresh ? check_fresh(model, &fresh->always, error) : SIMBA_OK;
+  if (status == SIMBA_OK && fresh) status = check_fresh(model, &fresh->misfits, error);
+  if (status == SIMBA_OK) status = weights_open(source, &file, error);
+  if (status != SIMBA_OK) return status;
+  status = model_load_tensors(model, file, fresh, error);
+  tensor_file_close(file);
   return status;
 }
 
@@ -168,12 +243,7 @@ simba_status simba_model_load_weights_from(simba_model *model, const simba_weigh
   simba_weights_source source = {0};
   if (given) memcpy(&source, given, given->size < sizeof source ? given->size : sizeof source);
   if (!source.path) return error_set(&model->error, SIMBA_INVALID_ARGUMENT, "the source must have a size and a path");
-  TensorFile *file;
-  simba_status status = weights_open(&source, &file, &model->error);
-  if (status != SIMBA_OK) return status;
-  status = model_load_tensors(model, file, &model->error);
-  tensor_file_close(file);
-  return status;
+  return model_load_weights(model, &source, NULL, &model->error);
 }
 
 simba_status simba_model_load_weights(simba_model *model, const char *path) {

@@ -228,7 +228,7 @@ static simba_status create_training(Recorder *recorder, simba_error *error) {
   simba_model *model = recorder->model;
   simba_training settings = {.size = sizeof settings};
   simba_status status = simba_trainer_defaults(model, &settings);
-  if (status == SIMBA_OK) status = trainer_create(model, &settings, NULL, 0, &recorder->trainer, error);
+  if (status == SIMBA_OK) status = trainer_create(model, &settings, NULL, &recorder->trainer, error);
   if (status == SIMBA_OK) recorder->execution = recorder->trainer->train;
   return status;
 }

@@ -3,31 +3,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-static simba_status begin(SpectraWatch *watch, Forecast *forecast, const char *folder, simba_error *error) {
-  simba_status status = spectra_create(forecast->model, folder, watch->matrices, &watch->spectra, error);
+static simba_status begin(SpectraWatch *watch, Task *task, const char *folder, simba_error *error) {
+  simba_model *model = task->model;
+  simba_status status = spectra_create(model, folder, watch->matrices, &watch->spectra, error);
   if (status != SIMBA_OK) return status;
-  int64_t windows = series_window_count(forecast->series, SPLIT_VALIDATION), order[SPECTRA_MAX_BATCH];
-  watch->batch = spectra_batch(watch->spectra) < windows ? spectra_batch(watch->spectra) : windows;
-  for (int64_t k = 0; k < watch->batch; k++) order[k] = k * windows / watch->batch;
-  size_t x_size = (size_t)(watch->batch * forecast->lookback * forecast->channels);
-  size_t y_size = (size_t)(watch->batch * forecast->horizon * forecast->channels);
-  watch->x = memory_allocate_aligned(x_size + 16, sizeof *watch->x);
-  watch->y = memory_allocate_aligned(y_size + 16, sizeof *watch->y);
-  if (!watch->x || !watch->y) return error_set_memory(error, "spectra");
-  series_gather(forecast->series, SPLIT_VALIDATION, order, watch->batch, watch->x, watch->y);
-  return SIMBA_OK;
+  int64_t samples = task->data->kind->count(task->data, SPLIT_VALIDATION), order[SPECTRA_MAX_BATCH];
+  watch->batch = spectra_batch(watch->spectra) < samples ? spectra_batch(watch->spectra) : samples;
+  for (int64_t k = 0; k < watch->batch; k++) order[k] = k * samples / watch->batch;
+  size_t inputs = simba_model_count(model, SIMBA_INPUT);
+  watch->input = memory_allocate_aligned(inputs + 1, sizeof *watch->input);
+  if (!watch->input) return error_set_memory(error, "spectra");
+  watch->inputs = inputs;
+  for (size_t k = 0; k < inputs; k++) {
+    size_t elements = simba_model_elements(model, SIMBA_INPUT, k, watch->batch);
+    watch->input[k] = memory_allocate_aligned(elements + 16, sizeof(float));
+    if (!watch->input[k]) return error_set_memory(error, "spectra");
+  }
+  return task->data->kind->gather(task->data, SPLIT_VALIDATION, order, watch->batch, watch->input, error);
 }
 
-simba_status spectra_watch(SpectraWatch *watch, Forecast *forecast, const char *folder, int64_t epochs, int64_t step,
+simba_status spectra_watch(SpectraWatch *watch, Task *task, const char *folder, int64_t epochs, int64_t step,
                            simba_error *error) {
-  simba_status status = watch->spectra ? SIMBA_OK : begin(watch, forecast, folder, error);
-  const float *inputs[] = {watch->x};
-  return status == SIMBA_OK ? spectra_observe(watch->spectra, epochs, step, watch->batch, inputs, error) : status;
+  simba_status status = watch->spectra ? SIMBA_OK : begin(watch, task, folder, error);
+  if (status != SIMBA_OK) return status;
+  return spectra_observe(watch->spectra, epochs, step, watch->batch, (const float *const *)watch->input, error);
 }
 
 void spectra_watch_end(SpectraWatch *watch) {
   spectra_destroy(watch->spectra);
-  free(watch->x);
-  free(watch->y);
+  for (size_t k = 0; k < watch->inputs; k++) free(watch->input[k]);
+  free(watch->input);
   *watch = (SpectraWatch){0};
 }

@@ -1,3 +1,4 @@
+#include "fingerprint.h"
 #include "handle.h"
 #include "plain_locale.h"
 
@@ -28,33 +29,72 @@ simba_status simba_trainer_defaults(simba_model *model, simba_training *out_trai
   return SIMBA_OK;
 }
 
-static simba_status create_optimizer(simba_trainer *trainer, const simba_training *training, const char *const *freeze,
-                                     size_t freeze_count, simba_error *error) {
-  const WeightBlock *block = &trainer->model->parameters;
+/* ---- Groups of parameters ---- */
+
+/* Calls `apply` for each parameter that a glob matches, in the order of the globs. */
+static simba_status match_globs(const WeightBlock *block, const RecipeGlobs *globs, OptimizerTensor *tensors,
+                                void (*apply)(OptimizerTensor *tensor, double factor), const char *purpose,
+                                simba_error *error) {
+  for (uint32_t g = 0; g < globs->count; g++) {
+    bool matched = false;
+    for (uint32_t k = 0; k < block->count; k++) {
+      if (fnmatch(globs->glob[g], block->info[k].path, 0) != 0) continue;
+      matched = true;
+      apply(&tensors[k], globs->factor ? globs->factor[g] : 0);
+    }
+    if (!matched)
+      return error_set(error, SIMBA_INVALID_ARGUMENT, "no parameter matches '%s' %s", globs->glob[g], purpose);
+  }
+  return SIMBA_OK;
+}
+
+static void freeze(OptimizerTensor *tensor, double factor) {
+  (void)factor;
+  tensor->frozen = true;
+}
+
+/* A rate of 0 freezes. */
+static void set_factor(OptimizerTensor *tensor, double factor) {
+  tensor->rate = factor;
+  tensor->frozen |= factor == 0;
+}
+
+/* The parameters as the optimizer sees them; the caller frees them. */
+static simba_status group_parameters(const simba_model *model, const TrainerGroups *groups,
+                                     OptimizerTensor **out_tensors, simba_error *error) {
+  const WeightBlock *block = &model->parameters;
+  const Recipe *recipe = &model->model->recipe;
   OptimizerTensor *tensors = memory_allocate(block->count + 1, sizeof *tensors);
-  bool *matched = memory_allocate_aligned(freeze_count + 1, sizeof *matched);
-  simba_status status = tensors && matched ? SIMBA_OK : error_set_memory(error, "the optimizer");
-  for (uint32_t k = 0; status == SIMBA_OK && k < block->count; k++) {
+  if (!tensors) return error_set_memory(error, "the optimizer");
+  for (uint32_t k = 0; k < block->count; k++) {
     tensors[k] = (OptimizerTensor){.name = block->info[k].path,
                                    .offset = block->offset[k],
                                    .count = block->info[k].count,
                                    .rank = block->info[k].shape.rank};
-    for (size_t g = 0; g < freeze_count; g++) {
-      if (fnmatch(freeze[g], block->info[k].path, 0) == 0) tensors[k].frozen = matched[g] = true;
-    }
   }
-  for (size_t g = 0; status == SIMBA_OK && g < freeze_count; g++) {
-    if (!matched[g])
-      status = error_set(error, SIMBA_INVALID_ARGUMENT, "no parameter matches '%s' to be frozen", freeze[g]);
-  }
+  static const TrainerGroups none;
+  if (!groups) groups = &none;
+  simba_status status = match_globs(block, &recipe->rates, tensors, set_factor, "to have a rate", error);
+  if (status == SIMBA_OK) status = match_globs(block, &groups->rates, tensors, set_factor, "to have a rate", error);
+  if (status == SIMBA_OK) status = match_globs(block, &recipe->freeze, tensors, freeze, "to be frozen", error);
+  if (status == SIMBA_OK) status = match_globs(block, &groups->freeze, tensors, freeze, "to be frozen", error);
+  bool any = block->count == 0;
+  for (uint32_t k = 0; k < block->count; k++) any |= !tensors[k].frozen;
+  if (status == SIMBA_OK && !any)
+    status = error_set(error, SIMBA_INVALID_ARGUMENT, "all parameters are frozen: there is nothing to train");
+  if (status == SIMBA_OK)
+    *out_tensors = tensors;
+  else
+    free(tensors);
+  return status;
+}
+
+static simba_status create_optimizer(simba_trainer *trainer, const simba_training *training,
+                                     const OptimizerTensor *tensors, simba_error *error) {
+  const WeightBlock *block = &trainer->model->parameters;
   OptimizerSettings settings = {training->beta1,        training->beta2, training->epsilon,
                                 training->weight_decay, training->decay, training->clip};
-  if (status == SIMBA_OK) {
-    status = optimizer_create(tensors, block->count, block->size, &settings, &trainer->optimizer, error);
-  }
-  free(tensors);
-  free(matched);
-  return status;
+  return optimizer_create(tensors, block->count, block->size, &settings, &trainer->optimizer, error);
 }
 
 /* Where the training step writes: gradients and states into flat blocks laid out as the weights, scalars in order. */
@@ -118,17 +158,30 @@ static simba_status build_evaluation(simba_trainer *trainer, simba_error *error)
   return SIMBA_OK;
 }
 
-static simba_status compile_training(simba_trainer *trainer, simba_error *error) {
-  static const DifferentiateSpec parameters = {.parameters = true, .zeros = true};
-  static const StepRequest request = {.training = true, .loss = true, .metrics = true, .differentiate = &parameters};
+/* Another set of frozen parameters is another step. */
+static simba_status compile_training(simba_trainer *trainer, const OptimizerTensor *tensors, simba_error *error) {
   simba_model *model = trainer->model;
-  return model_bind_step(model, &request, &model->train_step, &trainer->train, error);
+  const char **frozen = memory_allocate(model->parameters.count + 1, sizeof *frozen);
+  if (!frozen) return error_set_memory(error, "the training step");
+  DifferentiateSpec spec = {.parameters = true, .zeros = true, .frozen = frozen};
+  uint64_t fingerprint = FINGERPRINT_START;
+  for (uint32_t k = 0; k < model->parameters.count; k++) {
+    if (!tensors[k].frozen) continue;
+    fingerprint = fingerprint_text(fingerprint, tensors[k].name);
+    frozen[spec.frozen_count++] = tensors[k].name;
+  }
+  if (model->train_step && model->train_frozen != fingerprint) model->train_step = NULL;
+  model->train_frozen = fingerprint;
+  const StepRequest request = {.training = true, .loss = true, .metrics = true, .differentiate = &spec};
+  simba_status status = model_bind_step(model, &request, &model->train_step, &trainer->train, error);
+  free(frozen);
+  return status;
 }
 
-static simba_status build_training(simba_trainer *trainer, const simba_training *training, const char *const *freeze,
-                                   size_t freeze_count, simba_error *error) {
+static simba_status build_training(simba_trainer *trainer, const simba_training *training,
+                                   const OptimizerTensor *tensors, simba_error *error) {
   simba_model *model = trainer->model;
-  simba_status status = create_optimizer(trainer, training, freeze, freeze_count, error);
+  simba_status status = create_optimizer(trainer, training, tensors, error);
   if (status != SIMBA_OK) return status;
   trainer->gradients = memory_allocate_aligned((size_t)model->parameters.size + 16, sizeof(float));
   trainer->new_states = memory_allocate_aligned((size_t)model->states.size + 16, sizeof(float));
@@ -158,8 +211,8 @@ simba_status trainer_create_for_evaluation(simba_model *model, simba_trainer **o
   return status;
 }
 
-simba_status trainer_create(simba_model *model, const simba_training *training, const char *const *freeze,
-                            size_t freeze_count, simba_trainer **out_trainer, simba_error *error) {
+simba_status trainer_create(simba_model *model, const simba_training *training, const TrainerGroups *groups,
+                            simba_trainer **out_trainer, simba_error *error) {
   if (!model->training) {
     return error_set(error, SIMBA_INVALID_ARGUMENT, "the model was compiled without options.training");
   }
@@ -168,11 +221,14 @@ simba_status trainer_create(simba_model *model, const simba_training *training, 
   trainer->seed = training->seed;
   trainer->schedule = training->schedule;
   trainer->rate = simba_schedule_rate(&training->schedule, 0);
+  OptimizerTensor *tensors = NULL;
   simba_status status = check_loss(trainer, error);
+  if (status == SIMBA_OK) status = group_parameters(model, groups, &tensors, error);
   /* First, since it needs the most memory: a budget that does for it does for the evaluation. */
-  if (status == SIMBA_OK) status = compile_training(trainer, error);
+  if (status == SIMBA_OK) status = compile_training(trainer, tensors, error);
   if (status == SIMBA_OK) status = build_evaluation(trainer, error);
-  if (status == SIMBA_OK) status = build_training(trainer, training, freeze, freeze_count, error);
+  if (status == SIMBA_OK) status = build_training(trainer, training, tensors, error);
+  free(tensors);
   if (status != SIMBA_OK)
     simba_trainer_destroy(trainer);
   else
@@ -189,7 +245,7 @@ simba_status simba_trainer_create(simba_model *model, const simba_training *give
   simba_training training = {.size = sizeof training};
   simba_trainer_defaults(model, &training);
   if (given) memcpy(&training, given, given->size && given->size < sizeof training ? given->size : sizeof training);
-  return trainer_create(model, &training, NULL, 0, out_trainer, out_error);
+  return trainer_create(model, &training, NULL, out_trainer, out_error);
 }
 
 void simba_trainer_destroy(simba_trainer *trainer) {

@@ -1,4 +1,4 @@
-/* `simbac train`: epochs over a series, validation, checkpoints, early stopping, pictures. All that the next step
+/* `simbac train`: epochs over the training data, validation, checkpoints, early stopping, pictures. All that the next step
  * depends on is in DIR/checkpoint.safetensors, so a run that is stopped or killed at any moment goes on with the same
  * bits.
  *
@@ -9,7 +9,7 @@
 #ifndef SIMBAC_DRIVER_TRAINING_RUN_H
 #define SIMBAC_DRIVER_TRAINING_RUN_H
 
-#include "forecast_data.h"
+#include "task.h"
 
 #include <signal.h>
 
@@ -28,36 +28,38 @@ typedef struct TrainingEvent {
   double seconds; /* in this process */
   double loss;    /* mean of this epoch's steps so far; epoch: of all its steps */
   double rate;
+  int64_t batch;                /* samples in a step */
   const SplitScore *validation; /* epoch */
   bool best;                    /* epoch: the best so far */
 } TrainingEvent;
 
 typedef struct TrainingOptions {
-  ForecastOptions forecast; /* training set by training_run */
+  TaskOptions task; /* training set by training_run */
   const char *folder;
   bool resume;
   int64_t epochs;               /* 0: the recipe's */
   simba_weights_source initial; /* path NULL: by the model's initial values */
-  const char *const *freeze;
-  size_t freeze_count;
+  TrainerGroups groups;
+  RecipeGlobs fresh; /* what of `initial` is not loaded; what the recipe calls the head is not where it does not fit */
   const volatile sig_atomic_t *stop; /* set by a signal */
   void (*on_event)(void *context, const TrainingEvent *event);
-  void (*on_compiled)(void *context, const Forecast *forecast); /* before the first step */
+  void (*on_compiled)(void *context, const Task *task); /* before the first step */
   /* Before the first step and after each epoch, ahead of the checkpoint; `epochs` are done. Only looks. */
-  simba_status (*on_epoch)(void *context, Forecast *forecast, int64_t epochs, int64_t step, simba_error *error);
+  simba_status (*on_epoch)(void *context, Task *task, int64_t epochs, int64_t step, simba_error *error);
   void *context;
 } TrainingOptions;
 
 typedef struct TrainingResult {
   int64_t epochs, best_epoch, steps;
-  SplitScore best; /* on validation */
+  bool by_accuracy;
+  double best; /* on validation: loss, or accuracy */
   double seconds;
   char picture[512];
 } TrainingResult;
 
-/* On return `out_forecast` is open (also on failure: its compiler has the diagnostics) and holds the best weights on
+/* On return `out_task` is open (also on failure: its compiler has the diagnostics) and holds the best weights on
  * success; the caller closes it. SIMBA_INTERRUPTED: everything is saved. */
-simba_status training_run(const TrainingOptions *options, Forecast *out_forecast, TrainingResult *out_result,
+simba_status training_run(const TrainingOptions *options, Task *out_task, TrainingResult *out_result,
                           simba_error *error);
 
 #endif
