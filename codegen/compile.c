@@ -72,11 +72,18 @@ bool compile_target(const CodegenOptions *options, Arena *arena, Target *out, co
   return !options->library_kernels || load_libraries(options, arena, out_message);
 }
 
+/* Entry points are a launch behind the other, thousands in a large model's step: nothing of them is worth optimising,
+ * and common subexpressions would be kept alive from one end to the other. */
 static void optimise_and_encode(Worker *worker, Unit *unit) {
+  Session *session = &worker->session;
+  if (unit->spec.entry) {
+    unit->object = object_bytes(session, session->entry_machine, worker->arena, &worker->times);
+    return;
+  }
   double start = object_clock();
-  object_optimise(&worker->session);
+  object_optimise(session);
   worker->times.optimise += object_clock() - start;
-  unit->object = object_bytes(&worker->session, worker->arena, &worker->times);
+  unit->object = object_bytes(session, session->machine, worker->arena, &worker->times);
 }
 
 static void build_unit(Worker *worker, Unit *unit) {
@@ -86,7 +93,7 @@ static void build_unit(Worker *worker, Unit *unit) {
     optimise_and_encode(worker, unit);
     return;
   }
-  CacheKey key = cache_key(&worker->session, OBJECT_PIPELINE);
+  CacheKey key = cache_key(&worker->session, unit->spec.entry ? "" : OBJECT_PIPELINE);
   if (cache_find(work->cache, &key, worker->arena, &unit->object)) {
     worker->times.cached++;
     return;
@@ -208,7 +215,7 @@ static void print_module(Session *session, CodegenText kind, Text *out) {
     return;
   }
   CodegenTimes times = {0};
-  LLVMMemoryBufferRef buffer = object_encode(session, LLVMAssemblyFile, &times);
+  LLVMMemoryBufferRef buffer = object_encode(session, session->machine, LLVMAssemblyFile, &times);
   text_add(out, LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer));
   LLVMDisposeMemoryBuffer(buffer);
 }

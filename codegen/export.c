@@ -396,7 +396,7 @@ bool export_program(const Program *program, const CodegenExport *spec, const Cod
   if (guard_enter(&guard)) {
     session_begin(session, target, options->lanes, arena);
     build_module(session, program, spec, out_objects->scratch_bytes, &out_objects->times);
-    out_objects->object[0] = object_bytes(session, arena, &out_objects->times);
+    out_objects->object[0] = object_bytes(session, session->machine, arena, &out_objects->times);
     guard_leave(&guard);
   }
   session_discard(session, &guard);

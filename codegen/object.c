@@ -74,11 +74,12 @@ void object_build(Session *session, const ModuleSpec *spec, bool verify, Codegen
   times->optimise += object_clock() - start;
 }
 
-LLVMMemoryBufferRef object_encode(Session *session, LLVMCodeGenFileType type, CodegenTimes *times) {
+LLVMMemoryBufferRef object_encode(Session *session, LLVMTargetMachineRef machine, LLVMCodeGenFileType type,
+                                  CodegenTimes *times) {
   double start = object_clock();
   LLVMMemoryBufferRef buffer = NULL;
   char *message = NULL;
-  if (LLVMTargetMachineEmitToMemoryBuffer(session->machine, session->module, type, &message, &buffer)) {
+  if (LLVMTargetMachineEmitToMemoryBuffer(machine, session->module, type, &message, &buffer)) {
     const char *copy = arena_format(session->arena, "%.800s", message);
     LLVMDisposeMessage(message);
     guard_bug("encoding: %s", copy);
@@ -87,8 +88,8 @@ LLVMMemoryBufferRef object_encode(Session *session, LLVMCodeGenFileType type, Co
   return buffer;
 }
 
-CodegenBlob object_bytes(Session *session, Arena *arena, CodegenTimes *times) {
-  LLVMMemoryBufferRef buffer = object_encode(session, LLVMObjectFile, times);
+CodegenBlob object_bytes(Session *session, LLVMTargetMachineRef machine, Arena *arena, CodegenTimes *times) {
+  LLVMMemoryBufferRef buffer = object_encode(session, machine, LLVMObjectFile, times);
   size_t size = LLVMGetBufferSize(buffer);
   CodegenBlob object = {arena_copy(arena, LLVMGetBufferStart(buffer), size), size};
   LLVMDisposeMemoryBuffer(buffer);

@@ -24,10 +24,11 @@ extern const char OBJECT_PIPELINE[]; /* what object_optimise runs */
 void object_emit(Session *session, const ModuleSpec *spec, bool verify, CodegenTimes *times);
 /* The same, and optimises it. */
 void object_build(Session *session, const ModuleSpec *spec, bool verify, CodegenTimes *times);
-/* Encodes the session's module, which LLVM changes by it: once for each module. */
-LLVMMemoryBufferRef object_encode(Session *session, LLVMCodeGenFileType type, CodegenTimes *times);
+/* Encodes the session's module by one of its machines; LLVM changes the module by it: once for each module. */
+LLVMMemoryBufferRef object_encode(Session *session, LLVMTargetMachineRef machine, LLVMCodeGenFileType type,
+                                  CodegenTimes *times);
 /* The object code of the session's module, in `arena`. */
-CodegenBlob object_bytes(Session *session, Arena *arena, CodegenTimes *times);
+CodegenBlob object_bytes(Session *session, LLVMTargetMachineRef machine, Arena *arena, CodegenTimes *times);
 /* LLVM's verifier and the pipeline, for modules that others have filled (exports). */
 void object_verify(Session *session);
 void object_optimise(Session *session);

@@ -107,7 +107,7 @@ void peak_compile(const char *prefix, const CodegenOptions *options, const Targe
     emit_module(session, prefix);
     object_verify(session);
     object_optimise(session);
-    out_objects->object[0] = object_bytes(session, arena, &out_objects->times);
+    out_objects->object[0] = object_bytes(session, session->machine, arena, &out_objects->times);
     out_work[PEAK_MULTIPLY_ADD] = (int64_t)2 * MULTIPLY_STEPS * multiply_chains(session) * session->lanes;
     out_work[PEAK_ELEMENTARY] = (int64_t)ELEMENTARY_CHAINS * session->lanes;
     out_work[PEAK_READ] = (int64_t)READ_CHAINS * session->lanes * (int64_t)sizeof(float);

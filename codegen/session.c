@@ -62,7 +62,7 @@ static void take_diagnostic(LLVMDiagnosticInfoRef info, void *unused) {
   guard_bug("%s%s", WITHIN_LLVM, message);
 }
 
-static LLVMTargetMachineRef create_machine(const Target *target) {
+static LLVMTargetMachineRef create_machine(const Target *target, LLVMCodeGenOptLevel level) {
   LLVMTargetRef description = NULL;
   char *message = NULL;
   if (LLVMGetTargetFromTriple(target->triple, &description, &message)) {
@@ -72,7 +72,7 @@ static LLVMTargetMachineRef create_machine(const Target *target) {
   LLVMTargetMachineOptionsRef options = LLVMCreateTargetMachineOptions();
   LLVMTargetMachineOptionsSetCPU(options, target->cpu);
   LLVMTargetMachineOptionsSetFeatures(options, target->features);
-  LLVMTargetMachineOptionsSetCodeGenOptLevel(options, LLVMCodeGenLevelDefault);
+  LLVMTargetMachineOptionsSetCodeGenOptLevel(options, level);
   LLVMTargetMachineOptionsSetRelocMode(options, LLVMRelocPIC);
   if (target->architecture == ARCH_RISCV64) LLVMTargetMachineOptionsSetABI(options, "lp64d");
   LLVMTargetMachineRef machine = LLVMCreateTargetMachineWithOptions(description, target->triple, options);
@@ -101,7 +101,8 @@ void session_begin(Session *session, const Target *target, int lanes, Arena *are
   *session = (Session){.arena = arena, .target = *target, .lanes = lanes ? lanes : target->lanes};
   session_initialise();
   Session *s = session;
-  s->machine = create_machine(target);
+  s->machine = create_machine(target, LLVMCodeGenLevelDefault);
+  s->entry_machine = create_machine(target, LLVMCodeGenLevelNone);
   s->layout = LLVMCreateTargetDataLayout(s->machine);
   s->context = LLVMContextCreate();
   LLVMContextSetDiagnosticHandler(s->context, take_diagnostic, NULL);
@@ -134,6 +135,7 @@ void session_end(Session *session) {
   if (session->builder) LLVMDisposeBuilder(session->builder);
   if (session->layout) LLVMDisposeTargetData(session->layout);
   if (session->machine) LLVMDisposeTargetMachine(session->machine);
+  if (session->entry_machine) LLVMDisposeTargetMachine(session->entry_machine);
   if (session->context) LLVMContextDispose(session->context);
   *session = (Session){0};
 }

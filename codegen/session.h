@@ -54,6 +54,7 @@ typedef struct Session {
   LLVMModuleRef module; /* NULL between session_begin_module and its end */
   LLVMBuilderRef builder;
   LLVMTargetMachineRef machine;
+  LLVMTargetMachineRef entry_machine; /* for long code that runs in no time: translates as it stands */
   LLVMTargetDataRef layout;
   LLVMTypeRef void_type, i1, i8, i32, i64, f32, pointer;
   LLVMTypeRef f32_vector, i1_vector, i32_vector, i64_vector, pointer_vector; /* of W lanes */

@@ -15,21 +15,26 @@ struct GraphHash {
 
 enum { FIRST_CAPACITY = 64 };
 
-Graph *graph_create(Arena *arena, const char *name) {
+/* Room for some nodes more than `count`, so that a graph like another one is not copied as it grows. */
+static Graph *create_with_room(Arena *arena, const char *name, uint32_t count) {
   Graph *graph = ARENA_NEW(arena, Graph);
   graph->arena = arena;
   graph->name = arena_text(arena, name, strlen(name));
   graph->symbol[SYMBOL_IMAGE - 1] = "image";
-  graph->node = arena_grow(arena, NULL, 0, &graph->node_capacity, sizeof(Node));
+  graph->node_capacity = count + count / 16 + FIRST_CAPACITY;
+  graph->node = arena_allocate(arena, graph->node_capacity * sizeof(Node));
   graph->hash = ARENA_NEW(arena, struct GraphHash);
   graph->hash->capacity = FIRST_CAPACITY;
-  graph->hash->slot = ARENA_ARRAY(arena, NodeId, FIRST_CAPACITY);
-  graph->hash->hash = ARENA_ARRAY(arena, uint32_t, FIRST_CAPACITY);
+  while (graph->hash->capacity / 2 <= count) graph->hash->capacity *= 2;
+  graph->hash->slot = ARENA_ARRAY(arena, NodeId, graph->hash->capacity);
+  graph->hash->hash = ARENA_ARRAY(arena, uint32_t, graph->hash->capacity);
   return graph;
 }
 
+Graph *graph_create(Arena *arena, const char *name) { return create_with_room(arena, name, 0); }
+
 Graph *graph_create_like(Arena *arena, const Graph *graph) {
-  Graph *created = graph_create(arena, graph->name);
+  Graph *created = create_with_room(arena, graph->name, graph->node_count);
   for (int32_t k = 0; k < graph->symbol_count; k++) graph_symbol(created, graph->symbol[k]);
   created->batch_fused = graph->batch_fused;
   created->span = graph->span;

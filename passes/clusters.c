@@ -49,6 +49,12 @@ Clusters *clusters_create(const Graph *graph, Arena *arena) {
     }
   }
   for (uint32_t k = 0; k < graph->output_count; k++) clusters->is_output[graph->output[k].node] = true;
+  for (NodeId id = 1; id <= graph->node_count; id++) clusters->concat_count += graph_op(graph, id) == OP_CONCAT;
+  clusters->concat = ARENA_ARRAY(arena, NodeId, clusters->concat_count + 1);
+  clusters->concat_count = 0;
+  for (NodeId id = 1; id <= graph->node_count; id++) {
+    if (graph_op(graph, id) == OP_CONCAT) clusters->concat[clusters->concat_count++] = id;
+  }
   find_users(clusters);
   return clusters;
 }
@@ -83,11 +89,15 @@ bool clusters_feeds(const Clusters *clusters, NodeId node, uint32_t a, uint32_t 
 /* A computed value that only a concatenation reads is written into its place there. */
 static void find_parts(Clusters *clusters) {
   const Graph *graph = clusters->graph;
-  for (NodeId id = 1; id <= graph->node_count; id++) clusters->part_of[id] = NODE_NONE;
-  for (NodeId id = 1; id <= graph->node_count; id++) {
+  for (uint32_t n = 0; n < clusters->concat_count; n++) {
+    const Node *node = graph_node(graph, clusters->concat[n]);
+    for (uint32_t k = 0; k < node->operand_count; k++) clusters->part_of[node->operand[k]] = NODE_NONE;
+  }
+  for (uint32_t n = 0; n < clusters->concat_count; n++) {
+    NodeId id = clusters->concat[n];
     const Node *node = graph_node(graph, id);
     uint32_t cluster = clusters->of[id];
-    if (node->op != OP_CONCAT || cluster == 0 || !clusters->stored[id]) continue;
+    if (cluster == 0 || !clusters->stored[id]) continue;
     if (clusters->member_first[cluster + 1] - clusters->member_first[cluster] != 1) continue;
     for (uint32_t k = 0; k < node->operand_count; k++) {
       NodeId part = node->operand[k];
@@ -98,20 +108,48 @@ static void find_parts(Clusters *clusters) {
   }
 }
 
-void clusters_settle(Clusters *clusters) {
+static void find_members(Clusters *clusters) {
   const Graph *graph = clusters->graph;
   uint32_t *first = clusters->member_first;
-  for (uint32_t c = 0; c <= clusters->count + 1; c++) first[c] = 0;
-  for (NodeId id = 1; id <= graph->node_count; id++) {
-    uint32_t cluster = clusters->of[id];
-    clusters->stored[id] = cluster == 0 ? is_leaf_buffer(graph_op(graph, id)) : clusters_escapes(clusters, id, cluster);
-    if (cluster != 0) first[cluster + 1]++;
-  }
+  memset(first, 0, (clusters->count + 2) * sizeof *first);
+  for (NodeId id = 1; id <= graph->node_count; id++) first[clusters->of[id] + 1]++;
+  first[1] = 0; /* nodes of no cluster */
   for (uint32_t c = 1; c <= clusters->count + 1; c++) first[c] += first[c - 1];
   uint32_t *next = clusters->member_next;
   memcpy(next, first, (clusters->count + 2) * sizeof *first);
   for (NodeId id = 1; id <= graph->node_count; id++) {
     if (clusters->of[id] != 0) clusters->member[next[clusters->of[id]]++] = id;
   }
+}
+
+static void find_stored(Clusters *clusters, NodeId id) {
+  uint32_t cluster = clusters->of[id];
+  bool leaf = is_leaf_buffer(graph_op(clusters->graph, id));
+  clusters->stored[id] = cluster == 0 ? leaf : clusters_escapes(clusters, id, cluster);
+}
+
+void clusters_settle(Clusters *clusters) {
+  for (NodeId id = 1; id <= clusters->graph->node_count; id++) find_stored(clusters, id);
+  find_members(clusters);
+  find_parts(clusters);
+}
+
+/* What the node reads, through nodes of no cluster. */
+static void find_stored_operands(Clusters *clusters, NodeId id) {
+  const Node *node = graph_node(clusters->graph, id);
+  for (uint32_t k = 0; k < node->operand_count; k++) {
+    NodeId operand = node->operand[k];
+    find_stored(clusters, operand);
+    if (clusters->of[operand] == 0) find_stored_operands(clusters, operand);
+  }
+}
+
+void clusters_move(Clusters *clusters, const NodeId *nodes, uint32_t count, uint32_t to) {
+  for (uint32_t k = 0; k < count; k++) clusters->of[nodes[k]] = to;
+  for (uint32_t k = 0; k < count; k++) {
+    find_stored(clusters, nodes[k]);
+    find_stored_operands(clusters, nodes[k]);
+  }
+  find_members(clusters);
   find_parts(clusters);
 }

@@ -196,11 +196,6 @@ static bool is_profitable(const Fusion *fusion, NodeId value, NodeId reader) {
   return alone && !has_op(fusion, from, op_is_transcendental);
 }
 
-/* Moves all of one cluster into another. */
-static void move_members(Clusters *clusters, const NodeId *members, uint32_t count, uint32_t to) {
-  for (uint32_t k = 0; k < count; k++) clusters->of[members[k]] = to;
-}
-
 /* Does the cluster lower to one kernel? */
 static bool lowers(const Fusion *fusion, uint32_t cluster, Lowered *lowered) {
   uint32_t values = lowered->value_count;
@@ -223,8 +218,7 @@ static bool try_merge(Fusion *fusion, Lowered *lowered, NodeId value, NodeId rea
   if (total > MOST_MEMBERS || makes_cycle(fusion, from, to)) return false;
   Arena *scratch = arena_create();
   NodeId *members = arena_copy(scratch, &clusters->member[clusters->member_first[gone]], count * sizeof *members);
-  move_members(clusters, members, count, kept);
-  clusters_settle(clusters);
+  clusters_move(clusters, members, count, kept);
   uint32_t values = lowered->value_count;
   Failure failure = {0};
   bool merged = lower_cluster(clusters, kept, lowered, &failure);
@@ -234,8 +228,7 @@ static bool try_merge(Fusion *fusion, Lowered *lowered, NodeId value, NodeId rea
   lowered->step_count = 0;
   if (!merged || lost) {
     if (!merged) pass_explain(fusion->context, "%%%u and %%%u stay apart: %s", value, reader, failure.message);
-    move_members(clusters, members, count, gone);
-    clusters_settle(clusters);
+    clusters_move(clusters, members, count, gone);
   }
   arena_destroy(scratch);
   return merged && !lost;
@@ -327,12 +320,10 @@ static void free_cheap_values(Fusion *fusion, Lowered *lowered) {
     for (uint32_t k = 0; k < node->operand_count; k++) at_hand &= is_at_hand(fusion, node->operand[k]);
     if (!at_hand) continue;
     if (!readers_lower(fusion, id, NULL)) continue;
-    clusters->of[id] = 0;
-    clusters_settle(clusters);
+    clusters_move(clusters, &id, 1, 0);
     fusion->free[id] = (alone || lowers(fusion, cluster, lowered)) && readers_lower(fusion, id, lowered);
     if (fusion->free[id]) continue;
-    clusters->of[id] = cluster;
-    clusters_settle(clusters);
+    clusters_move(clusters, &id, 1, cluster);
   }
 }
 

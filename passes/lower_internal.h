@@ -35,12 +35,16 @@ typedef struct Clusters {
   uint32_t *member_first; /* the nodes of a cluster in order, found by clusters_settle */
   NodeId *member;
   uint32_t *member_next; /* by cluster: where clusters_settle is filling */
+  NodeId *concat;        /* all concatenations */
+  uint32_t concat_count;
 } Clusters;
 
 /* Every node in its own cluster, or in the one that the graph says. */
 Clusters *clusters_create(const Graph *graph, Arena *arena);
 /* Recomputes `stored`, `member` and `part_of` from `of`. */
 void clusters_settle(Clusters *clusters);
+/* Gives settled nodes another cluster (0: none) and settles what changes by it. */
+void clusters_move(Clusters *clusters, const NodeId *nodes, uint32_t count, uint32_t to);
 /* Gives a view or scalar a cluster, so that it gets a buffer of its own. */
 void clusters_store(Clusters *clusters, NodeId node);
 /* Is the value of `node` read outside `cluster`, or an output? Looks through views that are not stored. */

@@ -123,6 +123,21 @@ static void find_lifetimes(Schedule *s, const uint32_t *order) {
   }
 }
 
+static void find_most(Schedule *s, int r) {
+  uint32_t count = s->in->step_count;
+  int64_t most = 0;
+  for (uint32_t at = 0; at < count; at++) {
+    s->before[r][at] = most;
+    if (s->alive[r][at] > most) most = s->alive[r][at];
+  }
+  s->before[r][count] = most;
+  most = 0;
+  for (uint32_t at = count; at-- > 0;) {
+    if (s->alive[r][at] > most) most = s->alive[r][at];
+    s->behind[r][at] = most;
+  }
+}
+
 static void set_order(Schedule *s, uint32_t *order) {
   uint32_t count = s->in->step_count;
   s->order = order;
@@ -138,18 +153,9 @@ static void set_order(Schedule *s, uint32_t *order) {
   }
   for (int r = 0; r < REGIONS; r++) {
     if (!s->used[r]) continue;
-    int64_t alive = 0, most = 0;
-    for (uint32_t at = 0; at < count; at++) {
-      s->before[r][at] = most;
-      s->alive[r][at] = alive += s->change[r][at];
-      if (alive > most) most = alive;
-    }
-    s->before[r][count] = most;
-    most = 0;
-    for (uint32_t at = count; at-- > 0;) {
-      if (s->alive[r][at] > most) most = s->alive[r][at];
-      s->behind[r][at] = most;
-    }
+    int64_t alive = 0;
+    for (uint32_t at = 0; at < count; at++) s->alive[r][at] = alive += s->change[r][at];
+    find_most(s, r);
   }
 }
 
@@ -192,13 +198,6 @@ static uint32_t furthest(const Schedule *s, uint32_t at, bool late) {
     while (to > 0 && !waits_for(step, step_of(s, s->order[to - 1]))) to--;
   }
   return to;
-}
-
-static void move_step(const Schedule *s, uint32_t from, uint32_t to) {
-  uint32_t *order = s->order, step = order[from];
-  if (from < to) memmove(&order[from], &order[from + 1], (to - from) * sizeof *order);
-  if (from > to) memmove(&order[to + 1], &order[to], (from - to) * sizeof *order);
-  order[to] = step;
 }
 
 /* The values that steps from `low` to `high` read or write, and where they come alive and die once the step at `from` is
@@ -252,6 +251,26 @@ static Load load_moved(Schedule *s, Load load, uint32_t from, uint32_t to) {
   return load;
 }
 
+/* The move that load_moved has just looked at. */
+static void move_step(Schedule *s, uint32_t from, uint32_t to) {
+  uint32_t *order = s->order, step = order[from];
+  uint32_t low = from < to ? from : to, high = from < to ? to : from;
+  if (from < to) memmove(&order[from], &order[from + 1], (to - from) * sizeof *order);
+  if (from > to) memmove(&order[to + 1], &order[to], (from - to) * sizeof *order);
+  order[to] = step;
+  for (uint32_t k = 0; k < s->trial.value_count; k++) {
+    ValueId v = s->trial.value[k];
+    if (s->first[v] >= low) s->first[v] = s->trial.first[v];
+    if (s->last[v] <= high) s->last[v] = s->trial.last[v];
+  }
+  for (int r = 0; r < REGIONS; r++) {
+    if (!s->used[r]) continue;
+    int64_t change = 0;
+    for (uint32_t at = low; at <= high; at++) s->alive[r][at] += change += s->change[r][at];
+    find_most(s, r);
+  }
+}
+
 /* Tries all steps of `order`, which it changes; how good it is then. */
 static Load improve(Schedule *s, uint32_t *order) {
   uint32_t count = s->in->step_count;
@@ -267,7 +286,6 @@ static Load improve(Schedule *s, uint32_t *order) {
       Load moved = load_moved(s, load, at, to);
       if (!is_better(moved, load)) continue;
       move_step(s, at, to);
-      set_order(s, order);
       load = moved;
       changed = true;
     }

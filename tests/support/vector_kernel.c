@@ -33,7 +33,7 @@ void vector_kernel_create(VectorKernelEmit *emit, const char *cpu, int lanes, Ve
   CodegenTimes times = {0};
   object_verify(&session);
   object_optimise(&session);
-  LLVMMemoryBufferRef object = object_encode(&session, LLVMObjectFile, &times);
+  LLVMMemoryBufferRef object = object_encode(&session, session.machine, LLVMObjectFile, &times);
   session_check(LLVMOrcCreateLLJIT(&out->jit, NULL), "creating the JIT");
   session_check(LLVMOrcLLJITAddObjectFile(out->jit, LLVMOrcLLJITGetMainJITDylib(out->jit), object), "loading");
   LLVMOrcExecutorAddress address = 0;
