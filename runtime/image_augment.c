@@ -7,7 +7,10 @@
 #include "image_augment_internal.h"
 #include "image_operations.h"
 
-enum { ATTEMPTS = 10 /* of drawing a rectangle that fits, in torchvision and timm */ };
+enum {
+  ATTEMPTS = 10,       /* of drawing a rectangle that fits, in torchvision and timm */
+  LONGEST_SIDE = 65535 /* of a source: what resizing needs grows with its sides, not its pixels */
+};
 
 /* ---- Settings ---- */
 
@@ -292,6 +295,10 @@ simba_status image_augment(const ImageAugmentation *augmentation, const Image *s
   if (source->channels != a->channels) {
     return error_set(error, SIMBA_DATA_ERROR, "the image has %d channel%s, the model takes %d", source->channels,
                      source->channels == 1 ? "" : "s", a->channels);
+  }
+  if (source->height > LONGEST_SIDE || source->width > LONGEST_SIDE) {
+    return error_set(error, SIMBA_DATA_ERROR, "the image has %dx%d pixels: expected sides of at most %d",
+                     source->height, source->width, LONGEST_SIDE);
   }
   ImagePlacement placement;
   simba_status status = crop_image(a, source, key, workspace, &placement, error);

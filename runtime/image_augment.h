@@ -77,7 +77,8 @@ simba_status image_workspace_create(const ImageAugmentation *augmentation, Image
 void image_workspace_destroy(ImageWorkspace *workspace);
 
 /* The input for a model: f32 [channels, height, width]. `key` NULL: evaluation. out_placement may be NULL.
- * SIMBA_DATA_ERROR where the source has other channels than the model wants; the message does not name the file. */
+ * SIMBA_DATA_ERROR where the source has other channels than the model wants, or a side above 65,535; the message does
+ * not name the file. */
 simba_status image_augment(const ImageAugmentation *augmentation, const Image *source, const ImageKey *key,
                            ImageWorkspace *workspace, float *out_input, ImagePlacement *out_placement,
                            simba_error *error);

@@ -70,7 +70,8 @@ void batch_mix_tokens(const BatchMix *mix, const BatchOptions *options, int64_t 
   double width = (double)options->augmentation.width / (double)columns;
   for (int64_t i = 0; i < count / 2; i++) {
     for (size_t p = 0; p < rows * columns; p++) {
-      double other = 1 - mix->lambda, y = (double)(p / columns) * height, x = (double)(p % columns) * width;
+      size_t row = p / columns, column = p % columns;
+      double other = 1 - mix->lambda, y = height * (double)row, x = width * (double)column;
       if (mix->kind == MIX_BOX) {
         other = share_within(y, y + height, box->top, box->top + box->height) *
                 share_within(x, x + width, box->left, box->left + box->width);

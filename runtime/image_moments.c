@@ -12,7 +12,7 @@ static void add_image(const Image *image, Moments *moments) {
   for (size_t c = 0; c < channels; c++) {
     int64_t sum = 0, squares = 0;
     for (size_t i = 0; i < count; i++) {
-      int32_t level = image->pixels[i * channels + c];
+      int64_t level = image->pixels[i * channels + c];
       sum += level;
       squares += level * level;
     }

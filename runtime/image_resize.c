@@ -106,7 +106,7 @@ WIDE_LOOPS static void resize_row_colour(const Pass *pass, const uint8_t *row, i
     Sums4 sum = {HALF, HALF, HALF};
     for (int32_t k = 0; k < taps; k++) {
       Sums4 values;
-      memcpy(&values, pixel + 3 * k, sizeof values);
+      memcpy(&values, pixel + 3 * (size_t)k, sizeof values);
       sum += coefficient[k] * values;
     }
     for (int c = 0; c < 3; c++) out[3 * i + c] = clip(sum[c]);

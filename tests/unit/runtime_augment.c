@@ -479,6 +479,10 @@ START_TEST(mistakes) {
   float out[3 * 64];
   ck_assert_int_eq(image_augment(&a, &image, NULL, workspace, out, NULL, &error), SIMBA_DATA_ERROR);
   ck_assert_str_eq(error.message, "the image has 1 channel, the model takes 3");
+  image_clear(&image);
+  image = pattern_image(1, 65536, 3);
+  ck_assert_int_eq(image_augment(&a, &image, NULL, workspace, out, NULL, &error), SIMBA_DATA_ERROR);
+  ck_assert_str_eq(error.message, "the image has 1x65536 pixels: expected sides of at most 65535");
   image_workspace_destroy(workspace);
   image_clear(&image);
   a.flip = 1.5F;
