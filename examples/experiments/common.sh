@@ -53,7 +53,9 @@ need() {
   for file; do [ -f "$file" ] || fail "no $file; README.md says where to get it (SIMBAC_DATA is the folder)"; done
 }
 
-json_value() { sed -n "s/.*\"$1\":\(-\{0,1\}[0-9][0-9.eE+-]*\).*/\1/p" "$2"; }
+json_value() { # KEY FILE: the first number of that name
+  grep -o "\"$1\":-\{0,1\}[0-9][0-9.eE+-]*" "$2" | head -n 1 | sed 's/.*://'
+}
 
 # run NAME MODEL OPTION... [-- OPTION...]: trains and scores the test split, unless that is done. Options after -- are
 # for training alone. A run whose loss stops being a number leaves `diverged` instead of result.json.
