@@ -1,12 +1,12 @@
-/* Where is something? A small head on the exported maps of examples/backbone.simba: for each cell of each map one score,
+/* Where is something? A small head on the exported maps of examples/backbone.simba: for each cell of each map a score,
  * sigmoid(bias + weight . features), a 1x1 convolution, and the cells that score highest.
  *
  *   simbac compile examples/backbone.simba --weights run/weights.safetensors -o libbackbone.so
  *   cc examples/detect.c -I. -L. -lbackbone -lm -o detect
  *   ./detect image.ppm head.txt 0.5
  *
- * The image is a binary PPM of the size that the maps were compiled for. The head is text: for each map, from the finest
- * to the coarsest, a weight for each of its channels and a bias. Prints a line a cell that scores at least the
+ * The image is a binary PPM of the size that the maps were compiled for. The head is text: for each map, from the
+ * finest to the coarsest, a weight for each of its channels and a bias. Prints a line a cell that scores at least the
  * threshold, the best first: its score, its map, and the pixels that it stands for. */
 #include "backbone.h"
 

@@ -1,6 +1,6 @@
-/* What a model costs, by stage: a stage is all that calls make whose paths begin with one name, "block1" of "block1.0.mlp".
- * Forward, for a batch of 1, before any pass. Products are matrix products and convolutions; beside them the
- * multiplications of scans, transforms and what goes element by element. */
+/* What a model costs, by stage: a stage is all that calls make whose paths begin with one name, "block1" of
+ * "block1.0.mlp". Forward, for a batch of 1, before any pass. Products are matrix products and convolutions; beside them
+ * the multiplications of scans, transforms and what goes element by element. */
 #ifndef SIMBAC_CLI_STAGE_REPORT_H
 #define SIMBAC_CLI_STAGE_REPORT_H
 

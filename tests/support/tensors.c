@@ -1,6 +1,6 @@
 /* A small tool for the tests of the command line.
- *   tensors make WEIGHTS OUT RAW ROWS...    OUT gets WEIGHTS as param.* and in.x of shape ROWS...; RAW gets x as plain floats
- *   tensors plain FILE OUT                  OUT gets the param.* and buf.* of FILE under their own names: a file of weights
+ *   tensors make WEIGHTS OUT RAW ROWS...    OUT gets WEIGHTS as param.* and in.x of shape ROWS...; RAW gets x as floats
+ *   tensors plain FILE OUT                  OUT gets the param.* and buf.* of FILE under their own names, as weights
  *   tensors given FILE OUT TEXT ROWS...     OUT gets FILE, but in.x of shape ROWS... from the numbers of TEXT
  *   tensors raw FILE NAME RAW               one tensor as plain floats */
 #include "runtime/file.h"
@@ -103,7 +103,9 @@ int main(int argc, char **argv) {
   if (argc == 4 && !strcmp(argv[1], "plain")) return plain(argv + 2);
   if (argc > 5 && !strcmp(argv[1], "given")) return given(argv + 2, argc - 5);
   if (argc == 5 && !strcmp(argv[1], "raw")) return raw(argv + 2);
-  fputs("usage: tensors make WEIGHTS OUT RAW ROWS... | plain FILE OUT | given FILE OUT TEXT ROWS... | raw FILE NAME RAW\n",
-        stderr);
+  fputs(
+      "usage: tensors make WEIGHTS OUT RAW ROWS... | plain FILE OUT | given FILE OUT TEXT ROWS... | raw FILE NAME "
+      "RAW\n",
+      stderr);
   return 2;
 }

@@ -6,9 +6,10 @@
 #include <math.h>
 
 START_TEST(convolution_at_every_second_element) {
-  Model *model = build("model m() { input x: [B, C = 1, H = 3, W = 3] "
-                       "output y = conv2d(x, C -> 1, rows = H, columns = W, width = 3, stride = 2) @ c }",
-                       false);
+  Model *model = build(
+      "model m() { input x: [B, C = 1, H = 3, W = 3] "
+      "output y = conv2d(x, C -> 1, rows = H, columns = W, width = 3, stride = 2) @ c }",
+      false);
   const double *x = LIST(1, 2, 3, 4, 5, 6, 7, 8, 9), *ones = LIST(1, 1, 1, 1, 1, 1, 1, 1, 1);
   Value y = output(model->graph, run(model->graph, 1, DATA(x, ones, LIST(0.5))), "y");
   ck_assert_int_eq(y.shape.rank, 4);
@@ -24,9 +25,10 @@ static Value new_state(const Graph *graph, const Value *values, const char *name
 
 /* Three numbers 1, 2, 6: mean 3, biased variance 14/3, unbiased 7. One number has neither spread. */
 START_TEST(batch_normalisation_remembers) {
-  Model *model = build("model m() { input x: [B, H = 1, W = 1, M = 1] "
-                       "output y = batch_norm2d(x, rows = H, columns = W, epsilon = 0) }",
-                       true);
+  Model *model = build(
+      "model m() { input x: [B, H = 1, W = 1, M = 1] "
+      "output y = batch_norm2d(x, rows = H, columns = W, epsilon = 0) }",
+      true);
   Value *values = run(model->graph, 3, DATA(LIST(1, 2, 6), LIST(2), LIST(1), LIST(5), LIST(4)));
   double s = 2 / sqrt(14.0 / 3);
   CHECK_VALUES(output(model->graph, values, "y"), 1 - 2 * s, 1 - s, 1 + 3 * s);
@@ -38,9 +40,10 @@ START_TEST(batch_normalisation_remembers) {
 END_TEST
 
 START_TEST(cross_entropy_of_distributions) {
-  Model *model = build("model m() { input x: [B, K = 2] input labels: [B, K] "
-                       "output y = cross_entropy(x, labels) output p = log_softmax(x, over = K) }",
-                       false);
+  Model *model = build(
+      "model m() { input x: [B, K = 2] input labels: [B, K] "
+      "output y = cross_entropy(x, labels) output p = log_softmax(x, over = K) }",
+      false);
   Value *values = run(model->graph, 2, DATA(LIST(1000, 1000 + log(3), 0, 0), LIST(0.25, 0.75, 1, 0)));
   CHECK_VALUES(output(model->graph, values, "p"), -log(4), log(0.75), -log(2), -log(2));
   CHECK_VALUES(output(model->graph, values, "y"), (0.25 * log(4) - 0.75 * log(0.75) + log(2)) / 2);
@@ -49,9 +52,10 @@ END_TEST
 
 /* Right; second best; as good as another, so second; the third of a smoothed label. */
 START_TEST(accuracy_of_the_best) {
-  Model *model = build("model m() { input x: [B, K = 3] input labels: [B, K] output one = top_accuracy(x, labels) "
-                       "output two = top_accuracy(x, labels, k = 2) output three = top_accuracy(x, labels, k = 3) }",
-                       false);
+  Model *model = build(
+      "model m() { input x: [B, K = 3] input labels: [B, K] output one = top_accuracy(x, labels) "
+      "output two = top_accuracy(x, labels, k = 2) output three = top_accuracy(x, labels, k = 3) }",
+      false);
   const double *x = LIST(1, 5, 2, 3, 1, 2, 4, 4, 0, 0, 1, 2);
   const double *labels = LIST(0, 1, 0, 0, 0, 1, 1, 0, 0, 0.8, 0.1, 0.1);
   Value *values = run(model->graph, 4, DATA(x, labels));
@@ -65,9 +69,10 @@ END_TEST
 
 /* A quarter of each of two images is the other one; each has two tokens. */
 START_TEST(loss_of_token_labelling) {
-  Model *model = build("model m() { input x: [B, K = 2] input t: [B, P = 2, K] input labels: [B, K] "
-                       "input of_tokens: [B, P, K] output y = token_label_loss(x, t, 0.75, labels, of_tokens) }",
-                       false);
+  Model *model = build(
+      "model m() { input x: [B, K = 2] input t: [B, P = 2, K] input labels: [B, K] "
+      "input of_tokens: [B, P, K] output y = token_label_loss(x, t, 0.75, labels, of_tokens) }",
+      false);
   const double third = log(3);
   const double *x = LIST(third, 0, 0, 0), *t = LIST(0, 0, third, 0, 0, third, 0, 0);
   const double *labels = LIST(1, 0, 0, 1), *of_tokens = LIST(1, 0, 1, 0, 1, 0, 0.5, 0.5);
@@ -105,9 +110,10 @@ static void published_box(uint64_t *state, int box[4]) {
 /* Boxes lie on the map, and their edges and areas are on average what those of the published code are. */
 START_TEST(boxes_of_mix_token) {
   enum { DRAWS = 4000, PUBLISHED = 400000 };
-  Model *model = build("model m() { input x: f32 let (r0, r1, c0, c1) = random_box(7, 5) "
-                       "output r0 = r0 output r1 = r1 output c0 = c0 output c1 = c1 }",
-                       true);
+  Model *model = build(
+      "model m() { input x: f32 let (r0, r1, c0, c1) = random_box(7, 5) "
+      "output r0 = r0 output r1 = r1 output c0 = c0 output c1 = c1 }",
+      true);
   static const char *const names[] = {"r0", "r1", "c0", "c1"};
   double sum[5] = {0}, square[5] = {0}, published[5] = {0};
   uint64_t state = 1;
@@ -137,9 +143,10 @@ START_TEST(boxes_of_mix_token) {
 END_TEST
 
 START_TEST(boxes_are_of_the_other_image) {
-  Model *model = build("model m() { input x: [B, H = 2, W = 3, M = 1] "
-                       "output cells = swap_box(x, 0, 1, 1, 3) output scaled = swap_box(x, 0, 1, 1, 2, scale = 2) }",
-                       false);
+  Model *model = build(
+      "model m() { input x: [B, H = 2, W = 3, M = 1] "
+      "output cells = swap_box(x, 0, 1, 1, 3) output scaled = swap_box(x, 0, 1, 1, 2, scale = 2) }",
+      false);
   const double *x = LIST(1, 2, 3, 4, 5, 6, 10, 20, 30, 40, 50, 60);
   Value *values = run(model->graph, 2, DATA(x));
   CHECK_VALUES(output(model->graph, values, "cells"), 1, 20, 30, 4, 5, 6, 10, 2, 3, 40, 50, 60);
@@ -169,7 +176,8 @@ static void check_spread(const Value *values, const Graph *initial, const char *
 
 static void check_all(const Value *values, const Graph *initial, const char *name, double expected) {
   Value value = output(initial, values, name);
-  for (int64_t i = 0; i < value_count(&value); i++) ck_assert_msg(value.data[i] == expected, "%s is %g", name, value.data[i]);
+  for (int64_t i = 0; i < value_count(&value); i++)
+    ck_assert_msg(value.data[i] == expected, "%s is %g", name, value.data[i]);
 }
 
 START_TEST(published_initial_values) {
@@ -185,9 +193,9 @@ START_TEST(published_initial_values) {
   check_spread(values, initial, "patch_embed4.proj.weight", sqrt(2.0 / (9 * 32)));
   check_spread(values, initial, "block3.0.mlp.dwconv.dwconv.weight", sqrt(2.0 / 9));
   check_spread(values, initial, "block1.0.attn.mamba.conv1d.weight", 0.5 / sqrt(3)); /* uniform in +-1/2 */
-  static const char *const zeros[] = {"block1.0.attn.mamba.dt_proj.bias", "block1.0.mlp.fc1.bias", "head.bias",
-                                      "patch_embed1.proj.bias", "block3.0.mlp.dwconv.dwconv.bias",
-                                      "patch_embed1.conv.1.running_mean"};
+  static const char *const zeros[] = {
+      "block1.0.attn.mamba.dt_proj.bias", "block1.0.mlp.fc1.bias",           "head.bias",
+      "patch_embed1.proj.bias",           "block3.0.mlp.dwconv.dwconv.bias", "patch_embed1.conv.1.running_mean"};
   for (size_t i = 0; i < sizeof zeros / sizeof *zeros; i++) check_all(values, initial, zeros[i], 0);
   check_all(values, initial, "patch_embed1.conv.1.running_var", 1);
   check_all(values, initial, "norm4.weight", 1);
@@ -218,8 +226,7 @@ END_TEST
 
 START_TEST(nothing_is_mixed_outside_training) {
   const Model *model = build(classifier, false);
-  for (NodeId id = 1; id <= model->graph->node_count; id++)
-    ck_assert(graph_op(model->graph, id) != OP_REVERSE);
+  for (NodeId id = 1; id <= model->graph->node_count; id++) ck_assert(graph_op(model->graph, id) != OP_REVERSE);
   const Output *own = graph_find_output(model->graph, OUTPUT_VALUE, "own");
   ck_assert_int_eq(graph_op(model->graph, own->node), OP_CONSTANT);
   ck_assert(node_real(graph_node(model->graph, own->node), CONSTANT_VALUE) == 1);
