@@ -81,17 +81,16 @@ static NodeId source_of(const Fusion *fusion, NodeId id) {
 }
 
 /* Marks what waits for the node, other than clusters a and b themselves; true where one of those does, by way of others.
- * `direct`: the node is a member of a or b, or a view of one. Nodes from `end` on are behind both. */
-static bool reaches(Fusion *fusion, NodeId id, uint32_t a, uint32_t b, NodeId end, bool direct) {
+ * `direct`: the node is a member of a or b, or a view of one. */
+static bool reaches(Fusion *fusion, NodeId id, uint32_t a, uint32_t b, bool direct) {
   const Clusters *clusters = fusion->clusters;
   for (uint32_t k = clusters->user_first[id]; k < clusters->user_first[id + 1]; k++) {
     NodeId user = clusters->user[k];
     uint32_t cluster = clusters->of[user];
-    if (user >= end) break; /* users are in order */
     if (cluster == a || cluster == b) {
       if (!direct) return true;
     } else if (cluster == 0) {
-      if (reaches(fusion, user, a, b, end, direct)) return true;
+      if (reaches(fusion, user, a, b, direct)) return true;
     } else if (fusion->seen[cluster] != fusion->search) {
       fusion->seen[cluster] = fusion->search;
       fusion->waiting[fusion->waiting_count++] = cluster;
@@ -100,20 +99,19 @@ static bool reaches(Fusion *fusion, NodeId id, uint32_t a, uint32_t b, NodeId en
   return false;
 }
 
-/* Would merging clusters a and b make a third cluster both feed and wait for them? */
+/* Would merging clusters a and b make a third cluster both feed and wait for them? What lies behind both may lead back: a
+ * cluster can begin before them and end behind them. */
 static bool makes_cycle(Fusion *fusion, uint32_t a, uint32_t b) {
   const Clusters *clusters = fusion->clusters;
   const uint32_t *first = clusters->member_first;
-  NodeId last_a = clusters->member[first[a + 1] - 1], last_b = clusters->member[first[b + 1] - 1];
-  NodeId end = (last_a > last_b ? last_a : last_b) + 1;
   fusion->search++;
   fusion->waiting_count = 0;
-  for (uint32_t k = first[a]; k < first[a + 1]; k++) reaches(fusion, clusters->member[k], a, b, end, true);
-  for (uint32_t k = first[b]; k < first[b + 1]; k++) reaches(fusion, clusters->member[k], a, b, end, true);
+  for (uint32_t k = first[a]; k < first[a + 1]; k++) reaches(fusion, clusters->member[k], a, b, true);
+  for (uint32_t k = first[b]; k < first[b + 1]; k++) reaches(fusion, clusters->member[k], a, b, true);
   while (fusion->waiting_count > 0) {
     uint32_t c = fusion->waiting[--fusion->waiting_count];
     for (uint32_t k = first[c]; k < first[c + 1]; k++) {
-      if (reaches(fusion, clusters->member[k], a, b, end, false)) return true;
+      if (reaches(fusion, clusters->member[k], a, b, false)) return true;
     }
   }
   return false;
