@@ -6,13 +6,20 @@
 
 enum { REGIONS = SYMBOL_MAX + 1, ROUNDS = 4 };
 
+/* Steps by value: those of value v are step[first[v]] to step[first[v + 1] - 1]. */
+typedef struct StepList {
+  uint32_t *first, *step;
+} StepList;
+
 typedef struct Schedule {
   const ScheduleInput *in;
-  int64_t *size;            /* by value; 0 for residents */
-  uint32_t *writers;        /* by value: steps that write it and have not run */
-  uint32_t *readers;        /* by value: steps that read it and have not run */
-  bool *allocated, *done;   /* by value; by step */
+  int64_t *size;          /* by value; 0 for residents */
+  uint32_t *writers;      /* by value: steps that write it and have not run */
+  uint32_t *readers;      /* by value: steps that read it and have not run */
+  bool *allocated, *done; /* by value; by step */
+  StepList reading, writing;
   uint32_t *order;          /* steps */
+  uint32_t *place;          /* by step: where it is in the order */
   uint32_t *first, *last;   /* by value: positions in the order */
   int64_t *alive[REGIONS];  /* by position: bytes */
   int64_t *before[REGIONS]; /* by position: most bytes alive anywhere before it */
@@ -29,6 +36,16 @@ typedef struct Schedule {
 } Schedule;
 
 static const Step *step_of(const Schedule *s, uint32_t number) { return &s->in->step[number]; }
+
+typedef struct Range {
+  uint32_t begin, end;
+} Range;
+
+/* Those of a step's arguments that it writes, or that it reads. */
+static Range argument_range(const Step *step, bool written) {
+  const Kernel *kernel = step->kernel;
+  return written ? (Range){kernel->read_count, kernel->argument_count} : (Range){0, kernel->read_count};
+}
 
 /* ---- Lists of steps that could run ---- */
 
@@ -141,6 +158,7 @@ static void find_most(Schedule *s, int r) {
 static void set_order(Schedule *s, uint32_t *order) {
   uint32_t count = s->in->step_count;
   s->order = order;
+  for (uint32_t at = 0; at < count; at++) s->place[order[at]] = at;
   find_lifetimes(s, order);
   for (int r = 0; r < REGIONS; r++) {
     if (s->used[r]) memset(s->change[r], 0, (count + 1) * sizeof *s->change[r]);
@@ -171,31 +189,20 @@ static Load load_of(const Schedule *s) {
 
 /* ---- Better places for single steps ---- */
 
-static bool has_argument(const Step *step, uint32_t from, uint32_t to, ValueId value) {
-  for (uint32_t a = from; a < to; a++) {
-    if (step->argument[a] == value) return true;
-  }
-  return false;
-}
-
-/* Does `after` have to run after `before`? */
-static bool waits_for(const Step *after, const Step *before) {
-  const Kernel *kernel = before->kernel;
-  for (uint32_t a = kernel->read_count; a < kernel->argument_count; a++) {
-    if (has_argument(after, 0, after->kernel->read_count, before->argument[a])) return true;
-  }
-  return false;
-}
-
 /* The place of the step at `at` right before the first one that waits for it, or right behind the last one that it
  * waits for. */
 static uint32_t furthest(const Schedule *s, uint32_t at, bool late) {
   const Step *step = step_of(s, s->order[at]);
-  uint32_t to = at;
-  if (late) {
-    while (to + 1 < s->in->step_count && !waits_for(step_of(s, s->order[to + 1]), step)) to++;
-  } else {
-    while (to > 0 && !waits_for(step, step_of(s, s->order[to - 1]))) to--;
+  const StepList *list = late ? &s->reading : &s->writing;
+  Range range = argument_range(step, late);
+  uint32_t to = late ? s->in->step_count - 1 : 0;
+  for (uint32_t a = range.begin; a < range.end; a++) {
+    ValueId value = step->argument[a];
+    for (uint32_t k = list->first[value]; k < list->first[value + 1]; k++) {
+      uint32_t place = s->place[list->step[k]];
+      if (late && place > at && place - 1 < to) to = place - 1;
+      if (!late && place < at && place + 1 > to) to = place + 1;
+    }
   }
   return to;
 }
@@ -258,6 +265,7 @@ static void move_step(Schedule *s, uint32_t from, uint32_t to) {
   if (from < to) memmove(&order[from], &order[from + 1], (to - from) * sizeof *order);
   if (from > to) memmove(&order[to + 1], &order[to], (from - to) * sizeof *order);
   order[to] = step;
+  for (uint32_t at = low; at <= high; at++) s->place[order[at]] = at;
   for (uint32_t k = 0; k < s->trial.value_count; k++) {
     ValueId v = s->trial.value[k];
     if (s->first[v] >= low) s->first[v] = s->trial.first[v];
@@ -302,6 +310,24 @@ static void set_sizes(Schedule *s) {
   }
 }
 
+/* The steps that read (or write) each value, in the order of their numbers. */
+static StepList list_users(const Schedule *s, bool writing, Arena *arena) {
+  const ScheduleInput *in = s->in;
+  StepList list = {.first = ARENA_ARRAY(arena, uint32_t, in->value_count + 2)};
+  for (uint32_t k = 0; k < in->step_count; k++) {
+    Range range = argument_range(step_of(s, k), writing);
+    for (uint32_t a = range.begin; a < range.end; a++) list.first[in->step[k].argument[a] + 1]++;
+  }
+  for (ValueId v = 1; v <= in->value_count + 1; v++) list.first[v] += list.first[v - 1];
+  list.step = ARENA_ARRAY(arena, uint32_t, list.first[in->value_count + 1] + 1);
+  uint32_t *next = arena_copy(arena, list.first, (in->value_count + 2) * sizeof *next);
+  for (uint32_t k = 0; k < in->step_count; k++) {
+    Range range = argument_range(step_of(s, k), writing);
+    for (uint32_t a = range.begin; a < range.end; a++) list.step[next[in->step[k].argument[a]]++] = k;
+  }
+  return list;
+}
+
 static Schedule *schedule_create(const ScheduleInput *input, Arena *arena) {
   Schedule *s = ARENA_NEW(arena, Schedule);
   uint32_t values = input->value_count + 1, steps = input->step_count + 1;
@@ -313,6 +339,9 @@ static Schedule *schedule_create(const ScheduleInput *input, Arena *arena) {
   s->last = ARENA_ARRAY(arena, uint32_t, values);
   s->allocated = ARENA_ARRAY(arena, bool, values);
   s->done = ARENA_ARRAY(arena, bool, steps);
+  s->place = ARENA_ARRAY(arena, uint32_t, steps);
+  s->reading = list_users(s, false, arena);
+  s->writing = list_users(s, true, arena);
   s->trial.seen = ARENA_ARRAY(arena, uint32_t, values);
   s->trial.first = ARENA_ARRAY(arena, uint32_t, values);
   s->trial.last = ARENA_ARRAY(arena, uint32_t, values);
