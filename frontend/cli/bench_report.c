@@ -56,13 +56,17 @@ static void print_times(Text *out, const Timing *own, const Timing *library, boo
   }
 }
 
-/* Indented below the kernel. */
-static void print_choice(Text *out, const char *choice) {
-  while (*choice) {
-    size_t length = strcspn(choice, "\n");
-    text_print(out, "%12s%.*s\n", "", (int)length, choice);
-    choice += length + (choice[length] == '\n');
+/* How transforms are computed, each kind once. */
+static void print_choices(Text *out, const Profile *profile) {
+  Text seen = text_begin(out->arena);
+  for (uint32_t k = 0; k < profile->kernel_count; k++) {
+    for (const char *line = profile->kernel[k].choice; *line;) {
+      const char *one = arena_format(out->arena, "%.*s\n", (int)strcspn(line, "\n"), line);
+      if (!strstr(seen.data, one)) text_puts(&seen, one);
+      line += strlen(one);
+    }
   }
+  text_puts(out, seen.data);
 }
 
 static void print_kernel(Text *out, const BenchReport *report, const KernelProfile *kernel) {
@@ -71,7 +75,6 @@ static void print_kernel(Text *out, const BenchReport *report, const KernelProfi
   text_print(out, "%6u%9.1f%8.1f%6.0f %%  %-8s  %s\n", kernel->calls, kernel_flops(kernel) / kernel->time.least * 1e-9,
              kernel_bytes(kernel) / kernel->time.least * 1e-9, 100 * kernel_share(report, kernel), kernel->family,
              kernel->label);
-  print_choice(out, kernel->choice);
 }
 
 static void print_machine(Text *out, const BenchReport *report) {
@@ -112,6 +115,7 @@ void bench_report_text(const BenchReport *report, Text *out) {
   }
   print_times(out, &own->step, library ? &library->step : NULL, library);
   text_puts(out, "  the whole step\n");
+  print_choices(out, own);
   print_memory(out, own);
 }
 

@@ -284,7 +284,7 @@ static const char *launch_choices(const Recorder *recorder, const Program *progr
   for (uint32_t k = 0; k < count; k++) {
     const Kernel *kernel = program->kernel[launch[k].kernel];
     const char *choice = compiler_kernel_choice(recorder->model->compiler, recorder->execution->step->api, kernel);
-    if (choice[0]) text_print(&lines, "%s\n", choice);
+    if (choice[0] && !strstr(lines.data, choice)) text_print(&lines, "%s\n", choice);
   }
   return lines.data;
 }
