@@ -349,6 +349,45 @@ START_TEST(recipes) {
 }
 END_TEST
 
+START_TEST(recipes_for_images) {
+  const char *text =
+      "model m(n = 4, k = 3) { input x: [B, C = 3, H = n, W = n] target t: [B, K = k] let f: [B, F] = reshape(x, C*H*W "
+      "= F) "
+      "output y = linear(f, F -> K) @ head loss l = mean((y - t) ^ 2) } "
+      "recipe { data images(input = x, target = t, classes = k, fit = resize, validation = 1 / k) "
+      "normalise(mean = (0.1, 0.2, 0.3), deviation = 0.5) augment(crop = padded, flip = 1) mix(cutmix = 1) repeats 2 "
+      "best accuracy head \"head.*\" freeze(\"a\", \"b.*\") rates(\"head.*\" = 10, \"b\" = 1 / 2) }";
+  FrontendSetting set[] = {{"recipe.mean", "0.25"}, {"recipe.freeze", "\"c\""}, {"recipe.crop", "whole"}};
+  const Recipe *recipe = &build(text)->recipe;
+  ck_assert_int_eq(recipe->data, DATA_IMAGES);
+  ck_assert_str_eq(recipe->data_classes, "k");
+  ck_assert_int_eq(recipe->fit, 1);
+  ck_assert_double_eq_tol(recipe->validation, 1.0 / 3, 1e-15);
+  ck_assert_uint_eq(recipe->mean.count, 3);
+  ck_assert_double_eq(recipe->mean.value[2], 0.3);
+  ck_assert_uint_eq(recipe->deviation.count, 1);
+  ck_assert_int_eq(recipe->crop, 3);
+  ck_assert_double_eq(recipe->cutmix, 1);
+  ck_assert_double_eq(recipe->switch_probability, 0.5);
+  ck_assert_int_eq(recipe->repeats, 2);
+  ck_assert_int_eq(recipe->best, 1);
+  ck_assert_str_eq(recipe->head.glob[0], "head.*");
+  ck_assert_uint_eq(recipe->freeze.count, 2);
+  ck_assert_str_eq(recipe->freeze.glob[1], "b.*");
+  ck_assert_double_eq(recipe->rates.factor[0], 10);
+  ck_assert_double_eq(recipe->rates.factor[1], 0.5);
+  Text first = text_begin(arena), second = text_begin(arena);
+  recipe_print(recipe, &first);
+  recipe = &build_with(text, &(FrontendOptions){.setting = set, .setting_count = 3})->recipe;
+  ck_assert_double_eq(recipe->mean.value[0], 0.25);
+  ck_assert_uint_eq(recipe->freeze.count, 1);
+  ck_assert_str_eq(recipe->freeze.glob[0], "c");
+  ck_assert_int_eq(recipe->crop, 0);
+  recipe_print(recipe, &second);
+  ck_assert_str_ne(first.data, second.data);
+}
+END_TEST
+
 START_TEST(models_by_name) {
   const char *text = "model a() { input x: [] output y = 2 * x } model b() { input x: [] output y = 3 * x }";
   CHECK_VALUES(run(build(text)->graph, DATA(LIST(1)), OUTPUT_VALUE, "y"), 3);
@@ -410,6 +449,7 @@ int main(void) {
   tcase_add_test(tests, training_changes_the_graph);
   tcase_add_test(tests, settings_have_the_kind_of_their_default);
   tcase_add_test(tests, recipes);
+  tcase_add_test(tests, recipes_for_images);
   tcase_add_test(tests, models_by_name);
   tcase_add_test(tests, imports_are_relative_and_loaded_once);
   suite_add_tcase(suite, tests);

@@ -450,6 +450,30 @@ START_TEST(only_wanted_paths) {
 }
 END_TEST
 
+/* y = w2 tanh(w1 x): with w1 frozen nothing goes back through tanh, with w2 frozen all does. */
+START_TEST(frozen_parameters) {
+  static const char *const names[] = {"w1", "w2"};
+  uint32_t nodes[2];
+  for (int frozen = 0; frozen < 2; frozen++) {
+    Arena *arena = arena_create();
+    Shape shape = {1, {dim_constant(3)}};
+    Graph *graph = graph_create(arena, "frozen");
+    NodeId x = graph_leaf(graph, OP_INPUT, "x", &shape);
+    NodeId w1 = graph_leaf(graph, OP_PARAMETER, "w1", &shape), w2 = graph_leaf(graph, OP_PARAMETER, "w2", &shape);
+    NodeId hidden = graph_unary(graph, OP_TANH, graph_binary(graph, OP_MULTIPLY, w1, x));
+    NodeId y = graph_reduce(graph, OP_REDUCE_SUM, graph_binary(graph, OP_MULTIPLY, w2, hidden), (int64_t[]){0}, 1);
+    graph_add_output(graph, OUTPUT_LOSS, "sum", y, NODE_NONE);
+    const DifferentiateSpec spec = {.parameters = true, .zeros = true, .frozen = &names[frozen], .frozen_count = 1};
+    Graph *backward = graph_differentiate(graph, arena, &spec);
+    ck_assert_ptr_null(graph_find_output(backward, OUTPUT_GRADIENT, names[frozen]));
+    ck_assert_ptr_nonnull(graph_find_output(backward, OUTPUT_GRADIENT, names[1 - frozen]));
+    nodes[frozen] = backward->node_count;
+    arena_destroy(arena);
+  }
+  ck_assert_uint_lt(nodes[0], nodes[1]);
+}
+END_TEST
+
 START_TEST(spans_follow_the_forward_node) {
   Arena *arena = arena_create();
   Graph *graph = graph_create(arena, "spans");
@@ -522,6 +546,7 @@ int main(void) {
   tcase_add_test(tests, every_op_has_a_case);
   tcase_add_test(tests, kinks);
   tcase_add_test(tests, only_wanted_paths);
+  tcase_add_test(tests, frozen_parameters);
   tcase_add_test(tests, spans_follow_the_forward_node);
   tcase_add_test(tests, cotangents_replace_the_loss);
   tcase_add_test(tests, no_loss_is_a_bug);

@@ -313,6 +313,31 @@ START_TEST(biases_are_known_by_name) {
 }
 END_TEST
 
+/* A tensor with a factor moves and decays as one whose learning rate is that much larger; the others as ever. */
+START_TEST(rates_of_tensors) {
+  enum { N = 5000 };
+  static float grouped[2 * N], apart[2 * N], gradients[2 * N];
+  for (int i = 0; i < 2 * N; i++) {
+    grouped[i] = apart[i] = 0.5f + 0.001f * (float)(i * 37 % 1000);
+    gradients[i] = 0.001f * (float)(i * 91 % 1000) - 0.5f;
+  }
+  const OptimizerTensor both[] = {{.name = "a", .count = N, .rank = 2, .rate = 0.25},
+                                  {.name = "b", .offset = N, .count = N, .rank = 2}};
+  const OptimizerTensor one = {.name = "a", .count = N, .rank = 2};
+  Optimizer *optimizer = create(both, 2, 2 * N, &SETTINGS), *first = create(&one, 1, N, &SETTINGS),
+            *second = create(&one, 1, N, &SETTINGS);
+  for (int step = 0; step < 3; step++) {
+    ck_assert_int_eq(optimizer_step(optimizer, grouped, gradients, 1e-2, NULL, NULL, NULL), SIMBA_OK);
+    ck_assert_int_eq(optimizer_step(first, apart, gradients, 2.5e-3, NULL, NULL, NULL), SIMBA_OK);
+    ck_assert_int_eq(optimizer_step(second, apart + N, gradients + N, 1e-2, NULL, NULL, NULL), SIMBA_OK);
+  }
+  ck_assert_mem_eq(grouped, apart, sizeof apart);
+  optimizer_destroy(optimizer);
+  optimizer_destroy(first);
+  optimizer_destroy(second);
+}
+END_TEST
+
 /* The bits are those of flush-to-zero and of rounding to nearest whatever mode the caller is in, and it stays in it. */
 START_TEST(mode_of_the_caller) {
   float moment[2], parameter[2];
@@ -487,6 +512,7 @@ int main(void) {
   tcase_add_test(cases, nothing_learned_moves_nothing);
   tcase_add_test(cases, epsilon_is_added_to_the_root);
   tcase_add_test(cases, biases_are_known_by_name);
+  tcase_add_test(cases, rates_of_tensors);
   tcase_add_test(cases, mode_of_the_caller);
   tcase_add_test(cases, wrong_settings);
   tcase_add_test(cases, cosine_schedule_is_exact);
