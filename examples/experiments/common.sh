@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the experiments beside it: options, runs that are skipped once they are done, tables.
 #
 #   --quick        minutes instead of hours: fewer seeds, epochs and cases; shows that all works, finds little
@@ -11,12 +12,17 @@
 # DIR/runs/NAME is the folder of a training run (metrics.jsonl, loss.png, weights.safetensors; result.json is the test
 # split's score). DIR/results.csv has a row a run, DIR/results.md the table, DIR/curves.png the curves.
 set -euo pipefail
+here=$PWD
+self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 simbac=${SIMBAC:-build/release/bin/simbac}
 data_folder=${SIMBAC_DATA:-../shared/data}
 
 fail() { echo "$(basename "$0"): $*" >&2; exit 1; }
+
+# A path of the caller's, who may stand in another folder.
+absolute() { case $1 in /*) echo "$1" ;; *) echo "$here/$1" ;; esac; }
 
 # Sets quick, out, data, seeds, epochs, threads from the command line; the caller has set defaults of seeds.
 read_options() {
@@ -25,12 +31,15 @@ read_options() {
   while [ $# -gt 0 ]; do
     case $1 in
       --quick) quick=true ;;
-      --help) sed -n '2,/^set -/s/^# \{0,1\}//p' "$0" examples/experiments/common.sh; exit 0 ;;
+      --help)
+        sed -n '3,/^[^#]/s/^#$\|^# //p' "$self"
+        sed -n 's/^#   --/  --/p' examples/experiments/common.sh
+        exit 0 ;;
       --out | --data | --seeds | --epochs | --tasks | --threads)
         [ $# -ge 2 ] || fail "$1 needs a value"
         case $1 in
-          --out) out=$2 ;;
-          --data) data+=("$2") ;;
+          --out) out=$(absolute "$2") ;;
+          --data) data+=("$(absolute "$2")") ;;
           --seeds) seeds=$2 ;;
           --epochs) epochs=(--epochs "$2") ;;
           --tasks) tasks=$2 ;;
@@ -57,6 +66,15 @@ json_value() { # KEY FILE: the first number of that name
   grep -o "\"$1\":-\{0,1\}[0-9][0-9.eE+-]*" "$2" | head -n 1 | sed 's/.*://'
 }
 
+# Sets `only` to the options without those that a run which goes on does not take: it has its weights.
+without_beginning() {
+  only=()
+  while [ $# -gt 0 ]; do
+    case $1 in --init | --map | --new-head) shift ;; *) only+=("$1") ;; esac
+    shift
+  done
+}
+
 # run NAME MODEL OPTION... [-- OPTION...]: trains and scores the test split, unless that is done. Options after -- are
 # for training alone. A run whose loss stops being a number leaves `diverged` instead of result.json.
 run() {
@@ -65,12 +83,16 @@ run() {
   while [ $# -gt 0 ] && [ "$1" != -- ]; do both+=("$1"); shift; done
   if [ $# -gt 0 ]; then shift; only=("$@"); fi
   if [ -f "$folder/result.json" ] || [ -f "$folder/diverged" ]; then return 0; fi
-  if [ -f "$folder/checkpoint.safetensors" ]; then resume=(--resume); fi
+  if [ -f "$folder/checkpoint.safetensors" ]; then
+    resume=(--resume)
+    without_beginning "${only[@]}"
+  fi
   echo "== $(basename "$folder")" >&2
   local start=$SECONDS
-  "$simbac" train "$model" --out "$folder" "${both[@]}" "${only[@]}" "${threads[@]}" "${resume[@]}" || code=$?
-  if [ $code = 3 ] && [ -f "$folder/metrics.jsonl" ]; then touch "$folder/diverged"; return 0; fi
-  [ $code = 0 ] || exit $code
+  "$simbac" train "$model" --out "$folder" "${both[@]}" "${only[@]}" "${threads[@]}" "${resume[@]}" 2>&1 |
+    tee "$folder.log" >&2 || code=${PIPESTATUS[0]}
+  if grep -q "is not finite" "$folder.log"; then touch "$folder/diverged"; return 0; fi
+  [ "$code" = 0 ] || exit "$code"
   "$simbac" eval "$model" --weights "$folder/weights.safetensors" "${both[@]}" "${threads[@]}" --json >"$folder/result.tmp"
   echo $((SECONDS - start)) >>"$folder/seconds"
   mv "$folder/result.tmp" "$folder/result.json"
