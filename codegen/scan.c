@@ -4,6 +4,8 @@
 #include "scan_emit.h"
 #include "vector_math.h"
 
+#include "ir/sign.h"
+
 /* The lanes are channels, so that time and states are plain loops around vector code:
  *
  *   for each step                              scan_plan.h: a sweep
@@ -124,6 +126,19 @@ static void emit_plain(const Scan *scan, Place *place, uint32_t k) {
   place_set_value(place, k, expr->op == OP_EXP ? emit_exp_scan(scan->e, x) : emit_exp2_scan(scan->e, x));
 }
 
+/* A power of two, which depends on the step, for all states and vectors of the chunk. */
+static void emit_chunk_powers(const Scan *scan, Chunk *chunk, uint32_t k) {
+  const ScanPlan *plan = scan->plan;
+  uint32_t exponent = plan->kernel->expr[k].arg[0];
+  LLVMValueRef x[SCAN_MAX_UNROLL * SCAN_MAX_VECTORS];
+  int count = chunk->count * plan->vectors;
+  if (chunk->place[0][0].value[k]) return;
+  for (int i = 0; i < count; i++)
+    x[i] = emit_expr_vector(scan->e, &chunk->place[i / plan->vectors][i % plan->vectors], exponent);
+  emit_exp2_scan_side_by_side(scan->e, kernel_sign(plan->kernel, exponent) == SIGN_NOT_POSITIVE, x, count);
+  for (int i = 0; i < count; i++) place_set_value(&chunk->place[i / plan->vectors][i % plan->vectors], k, x[i]);
+}
+
 /* Expression k for all states and vectors of the chunk, side by side. */
 static void emit_chunk_expr(const Scan *scan, const StateLoop *loop, Chunk *chunk, uint32_t k) {
   const ScanPlan *plan = scan->plan;
@@ -139,6 +154,7 @@ static void emit_chunk_expr(const Scan *scan, const StateLoop *loop, Chunk *chun
     return;
   }
   bool share = scan->phase == SCAN_FIRST_SWEEP && plan->shared[k] != NO_CELLS;
+  if (expr->kind == EXPR_OP && expr->op == OP_EXP2 && scan_has_time(plan, k)) emit_chunk_powers(scan, chunk, k);
   for (int u = 0; u < chunk->count; u++) {
     for (int v = 0; v < plan->vectors; v++) {
       emit_plain(scan, &chunk->place[u][v], k);

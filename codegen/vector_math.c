@@ -233,11 +233,29 @@ LLVMValueRef emit_exp2(Emitter *e, LLVMValueRef x) {
 
 /* Bounding x costs less than choosing among results. At -126.5 the exponent field is that of denormal numbers, which
  * count as 0; 2^128 is infinity. */
+void emit_exp2_scan_side_by_side(Emitter *e, bool not_positive, LLVMValueRef *x, int count) {
+  enum { DEGREES = sizeof EXP2_SCAN_POLYNOMIAL / sizeof *EXP2_SCAN_POLYNOMIAL };
+  LLVMValueRef rounded[EXP2_SIDE_BY_SIDE], f[EXP2_SIDE_BY_SIDE], sum[EXP2_SIDE_BY_SIDE];
+  ASSERT(count <= EXP2_SIDE_BY_SIDE);
+  if (has_power_scaling(e, x[0])) {
+    for (int k = 0; k < count; k++) x[k] = exp2_by_power_scaling(e, x[k], true);
+    return;
+  }
+  for (int k = 0; k < count; k++) x[k] = at_least(e, x[k], -126.5);
+  for (int k = 0; k < count && !not_positive; k++) x[k] = at_most(e, x[k], 128.0);
+  for (int k = 0; k < count; k++) rounded[k] = add(e, x[k], constant(e, x[k], ROUNDING_BIAS));
+  for (int k = 0; k < count; k++) f[k] = subtract(e, constant(e, x[k], ROUNDING_BIAS), rounded[k]);
+  for (int k = 0; k < count; k++) f[k] = add(e, x[k], f[k]);
+  for (int k = 0; k < count; k++) sum[k] = constant(e, x[k], EXP2_SCAN_POLYNOMIAL[DEGREES - 1]);
+  for (int i = DEGREES - 2; i >= -1; i--)
+    for (int k = 0; k < count; k++)
+      sum[k] = emit_fma(e, sum[k], f[k], constant(e, x[k], i >= 0 ? EXP2_SCAN_POLYNOMIAL[i] : 1.0));
+  for (int k = 0; k < count; k++) x[k] = scale_by_addition(e, sum[k], rounded[k]);
+}
+
 LLVMValueRef emit_exp2_scan(Emitter *e, LLVMValueRef x) {
-  if (has_power_scaling(e, x)) return exp2_by_power_scaling(e, x, true);
-  LLVMValueRef bounded = at_most(e, at_least(e, x, -126.5), 128.0);
-  LLVMValueRef rounded = add(e, bounded, constant(e, x, ROUNDING_BIAS));
-  return scale_by_addition(e, exp2_of_fraction(e, bounded, rounded, true), rounded);
+  emit_exp2_scan_side_by_side(e, false, &x, 1);
+  return x;
 }
 
 /* e^x for x <= 0 inside other functions: one clamp is all that small results need, since 2^-127 is built as 0, and a

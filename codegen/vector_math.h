@@ -26,6 +26,10 @@ LLVMValueRef emit_exp(Emitter *e, LLVMValueRef x);
 LLVMValueRef emit_exp_scan(Emitter *e, LLVMValueRef x); /* cheaper; for decays inside a scan */
 LLVMValueRef emit_exp2(Emitter *e, LLVMValueRef x);
 LLVMValueRef emit_exp2_scan(Emitter *e, LLVMValueRef x);
+/* emit_exp2_scan of several vectors, in their places, op by op, so that the code has them side by side as it stands: what the
+ * processor looks ahead is not enough to overlap chains of twenty operations. `not_positive`: no x is above 0. */
+enum { EXP2_SIDE_BY_SIDE = 16 };
+void emit_exp2_scan_side_by_side(Emitter *e, bool not_positive, LLVMValueRef *x, int count);
 LLVMValueRef emit_log(Emitter *e, LLVMValueRef x);
 LLVMValueRef emit_sigmoid(Emitter *e, LLVMValueRef x);
 LLVMValueRef emit_softplus(Emitter *e, LLVMValueRef x);

@@ -43,6 +43,7 @@ static void hash_expr(uint64_t *hash, const Expr *expr, uint32_t axis_count) {
   hash_word(hash, real_bits(expr->value));
   hash_dim(hash, expr->dim);
   hash_word(hash, expr->axes);
+  hash_word(hash, expr->sign);
   hash_access(hash, &expr->access, axis_count);
   hash_guard(hash, &expr->index, axis_count);
 }
@@ -125,7 +126,7 @@ static bool access_equal(const Access *a, const Access *b, uint32_t axis_count) 
 bool expr_equal(const Expr *a, const Expr *b, uint32_t axis_count) {
   return a->kind == b->kind && a->op == b->op && a->arg[0] == b->arg[0] && a->arg[1] == b->arg[1] &&
          a->arg[2] == b->arg[2] && a->which == b->which && a->stream == b->stream &&
-         real_bits(a->value) == real_bits(b->value) && dim_equal(a->dim, b->dim) && a->axes == b->axes &&
+         real_bits(a->value) == real_bits(b->value) && dim_equal(a->dim, b->dim) && a->axes == b->axes && a->sign == b->sign &&
          access_equal(&a->access, &b->access, axis_count) && guard_equal(&a->index, &b->index, axis_count);
 }
 

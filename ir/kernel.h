@@ -103,6 +103,9 @@ typedef enum ExprKind {
   EXPR_PREVIOUS /* scan: h[t - 1] of recurrence `which` in its direction; the initial state at its first step */
 } ExprKind;
 
+/* What is known of a value whatever the inputs are (sign.h). */
+typedef enum Sign { SIGN_ANY, SIGN_NOT_NEGATIVE, SIGN_NOT_POSITIVE } Sign;
+
 typedef struct Expr {
   ExprKind kind;
   OpCode op;
@@ -114,6 +117,7 @@ typedef struct Expr {
   Access access;
   IndexGuard index;
   AxisMask axes; /* the loop axes its value depends on */
+  Sign sign;     /* of a load, where that is of use to the emitter: in scans */
 } Expr;
 
 typedef enum ReduceKind { REDUCE_SUM, REDUCE_MAX } ReduceKind;

@@ -66,6 +66,7 @@ static void print_expr(Text *out, const Expr *expr, const char *const *names) {
     case EXPR_LOAD:
       text_puts(out, "load ");
       print_access(out, &expr->access, names);
+      if (expr->sign != SIGN_ANY) text_puts(out, expr->sign == SIGN_NOT_NEGATIVE ? ", not negative" : ", not positive");
       break;
     case EXPR_INDEX:
       text_puts(out, "index ");

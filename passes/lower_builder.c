@@ -2,6 +2,8 @@
 #include "kernel_loops.h"
 #include "lower_internal.h"
 
+#include "ir/sign.h"
+
 #include "ir/guard.h"
 
 #include <string.h>
@@ -109,6 +111,8 @@ bool builder_load(Builder *builder, ValueId value, const Shape *shape, const Pla
   expr.access.slot = builder_slot(builder, value, false);
   if (expr.access.slot == SLOTS_MAX) return builder_fail(builder, FAILURE_SHAPE, node, "too many arguments");
   expr.axes = access_axes(&expr.access);
+  if (builder->family == LOWER_SCAN && builder->lowered->value[value].node == node)
+    expr.sign = graph_sign(builder->clusters->graph, node);
   *out_expr = builder_expr(builder, &expr);
   return true;
 }
