@@ -58,6 +58,11 @@ static simba_status compile_observation(Spectra *spectra, simba_error *error) {
   return spectra->output ? SIMBA_OK : error_set_memory(error, "spectra");
 }
 
+static char *path_in(const char *folder, const char *name) {
+  char *path = NULL;
+  return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
+}
+
 simba_status spectra_create(simba_model *model, const char *folder, const char *matrices, Spectra **out_spectra,
                             simba_error *error) {
   Spectra *spectra = memory_allocate(1, sizeof *spectra);
@@ -66,9 +71,10 @@ simba_status spectra_create(simba_model *model, const char *folder, const char *
   simba_status status = observe_model(spectra, matrices, error);
   if (status == SIMBA_OK && spectra->observation->matrix_count) status = eigenvalues_load(error);
   if (status == SIMBA_OK) status = compile_observation(spectra, error);
-  if (status == SIMBA_OK && (asprintf(&spectra->path, "%s/spectra.jsonl", folder) < 0 ||
-                             asprintf(&spectra->picture_path, "%s/spectra.png", folder) < 0)) {
-    status = error_set_memory(error, "spectra");
+  if (status == SIMBA_OK) {
+    spectra->path = path_in(folder, "spectra.jsonl");
+    spectra->picture_path = path_in(folder, "spectra.png");
+    if (!spectra->path || !spectra->picture_path) status = error_set_memory(error, "spectra");
   }
   if (status != SIMBA_OK)
     spectra_destroy(spectra);
@@ -96,7 +102,7 @@ static int compare_doubles(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* Of values, which are sorted. */
+/* Of values, which are sorted on the way. */
 static void quantiles_of(double *values, int64_t count, double out[SPECTRA_QUANTILES]) {
   qsort(values, (size_t)count, sizeof *values, compare_doubles);
   for (int k = 0; k < SPECTRA_QUANTILES; k++) {

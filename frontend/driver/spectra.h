@@ -8,7 +8,8 @@
  *
  * The line of a scan has "decay" (over all data), "mean_decay" (of each eigenvalue over the data) and "a" as quantiles
  * at 0, 5, 25, 50, 75, 95 and 100 %, and "a_moved", how far A has gone from where it began, |A / A_0 - 1| on average.
- * Moduli of decays are counted at SPECTRA_EDGES places. */
+ * Moduli of decays are counted at SPECTRA_EDGES places. Of matrices of more than SPECTRA_MAX_MATRIX rows only the size
+ * is logged. */
 #ifndef SIMBAC_DRIVER_SPECTRA_H
 #define SIMBAC_DRIVER_SPECTRA_H
 
