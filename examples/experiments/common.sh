@@ -7,6 +7,7 @@
 #   --seeds LIST   such as "1 2 3"
 #   --epochs N     instead of the recipes'
 #   --tasks LIST   some of "series images", where an experiment has both
+#   --set N=VALUE  of all models, such as d_model=32; may be repeated; belongs with an --out of its own
 #   --threads N    of simbac; results do not depend on it
 #
 # DIR/runs/NAME is the folder of a training run (metrics.jsonl, loss.png, weights.safetensors; result.json is the test
@@ -26,7 +27,7 @@ absolute() { case $1 in /*) echo "$1" ;; *) echo "$here/$1" ;; esac; }
 
 # Sets quick, out, data, seeds, epochs, threads from the command line; the caller has set defaults of seeds.
 read_options() {
-  quick=false data=() threads=() epochs=() tasks="series images"
+  quick=false data=() threads=() settings_of_all=() epochs=() tasks="series images"
   out=build/experiments/$(basename "$0")
   while [ $# -gt 0 ]; do
     case $1 in
@@ -35,7 +36,7 @@ read_options() {
         sed -n '3,/^[^#]/s/^#$\|^# //p' "$self"
         sed -n 's/^#   --/  --/p' examples/experiments/common.sh
         exit 0 ;;
-      --out | --data | --seeds | --epochs | --tasks | --threads)
+      --out | --data | --seeds | --epochs | --tasks | --set | --threads)
         [ $# -ge 2 ] || fail "$1 needs a value"
         case $1 in
           --out) out=$(absolute "$2") ;;
@@ -43,6 +44,7 @@ read_options() {
           --seeds) seeds=$2 ;;
           --epochs) epochs=(--epochs "$2") ;;
           --tasks) tasks=$2 ;;
+          --set) settings_of_all+=(--set "$2") ;;
           --threads) threads=(--threads "$2") ;;
         esac
         shift ;;
@@ -78,7 +80,7 @@ without_beginning() {
 # run NAME MODEL OPTION... [-- OPTION...]: trains and scores the test split, unless that is done. Options after -- are
 # for training alone. A run whose loss stops being a number leaves `diverged` instead of result.json.
 run() {
-  local folder=$out/runs/$1 model=$2 both=() only=() resume=() code=0
+  local folder=$out/runs/$1 model=$2 both=("${settings_of_all[@]}") only=() resume=() code=0
   shift 2
   while [ $# -gt 0 ] && [ "$1" != -- ]; do both+=("$1"); shift; done
   if [ $# -gt 0 ]; then shift; only=("$@"); fi
@@ -164,4 +166,4 @@ draw() {
     "$simbac" chart "$out/curves.csv" -o "$out/curves.png" --x-label "${2:-epoch}" --y-label "$1"
   fi
 }
-parameters() { "$simbac" check "$@" | sed -n 's/.* parameters, \([0-9]*\) numbers.*/\1/p'; }
+parameters() { "$simbac" check "$@" "${settings_of_all[@]}" | sed -n 's/.* parameters, \([0-9]*\) numbers.*/\1/p'; }
