@@ -48,6 +48,19 @@ model step(channels = 7, d_model = 128) {
 }
 """
 
+VISION = """
+model classifier(size = 224, classes = 1000) {
+  input x: f32[B, C = 3, H = size, W = size]
+  target labels: f32[B, K = classes]
+  dim P = ceil(size / 32) * ceil(size / 32)
+  let (whole, parts, own) = simba_vision(x, classes, hidden = 32, width1 = 64, width2 = 128, width3 = 320, width4 = 448,
+                                         depth1 = 3, depth2 = 4, depth3 = 6, depth4 = 3)
+  let logits = reshape(whole + 0.5 * max(parts, over = P), classes = K)
+  output y: [B, K] = logits
+  loss entropy = cross_entropy(logits, labels)
+}
+"""
+
 MAMBA = """
 model block(tokens = 1, d_model = 1, d_state = 1) {
   input x: f32[B, T = tokens, M = d_model]
@@ -72,7 +85,11 @@ PEERS = {
     "mamba": {"torch": ["sequential", "compiled steps", "compiled"], "jax": ["scan"]},
     "einfft": {"library": ["einfft"], "torch": ["eager", "compiled"], "jax": ["jitted"]},
     "forecaster": {"torch": ["sequential", "compiled steps", "compiled"], "jax": ["scan"]},
+    "vision": {"torch": ["sequential", "compiled steps"]},
+    "vision-step": {"torch": ["sequential"]},
 }
+
+MOST_IMAGES = 1  # in a training step of PyTorch, which keeps every state: 4 GB an image
 
 
 @dataclass
@@ -87,6 +104,7 @@ class Case:
     settings: dict = field(default_factory=dict)
     flops: float = 0  # additions and multiplications
     elements: float = 0  # of the recurrence
+    too_large: bool = False  # for the peers
 
     @property
     def passes_off(self):
@@ -106,7 +124,7 @@ class Case:
         return {
             engine: methods
             for engine, methods in PEERS[self.kind].items()
-            if engine != "library" or self.entry == "infer"
+            if (engine != "library" or self.entry == "infer") and not self.too_large
         }
 
 
@@ -193,6 +211,22 @@ def forecaster(batch, tokens, channels, width):
     )
 
 
+def vision(entry, batch, size=224):
+    inputs = {"x": ((batch, 3, size, size), 0, 1)}
+    if entry == "train":
+        inputs["labels"] = ((batch, 1000), 0.001, 0.0001)
+    return Case(
+        "vision",
+        f"{'training step' if entry == 'train' else 'forward'}, B={batch}, {size} x {size}",
+        "vision-step" if entry == "train" else "vision",
+        entry,
+        VISION,
+        inputs,
+        settings={"size": size},
+        too_large=entry == "train" and batch > MOST_IMAGES,
+    )
+
+
 PHASES = {"infer": "forward", "gradients": "forward and backward"}
 
 CASES = [
@@ -225,6 +259,10 @@ CASES = [
     einfft("gradients", 8, 196, 320),
     einfft("gradients", 32, 96, 128),
     forecaster(32, 96, 7, 128),
+    vision("infer", 1),
+    vision("infer", 8),
+    vision("train", 1),
+    vision("train", 8),
 ]
 
 # The same in small, to try out the machinery.
@@ -237,4 +275,6 @@ SMALL = [
     einfft("infer", 2, 12, 32),
     einfft("gradients", 2, 12, 32),
     forecaster(2, 96, 7, 32),
+    vision("infer", 1, 32),
+    vision("train", 1, 32),
 ]

@@ -138,7 +138,7 @@ def ways_of_libraries(case, threads, name):
 
 def ways_of_python(case, name):
     """PyTorch 1 does not compile; its best form is enough."""
-    methods = case.peers["torch" if name.startswith("PyTorch") else "jax"]
+    methods = case.peers.get("torch" if name.startswith("PyTorch") else "jax", [])
     if name.startswith("PyTorch 1."):
         methods = methods[:1]
     return [(f"{name}, {method}", [case.kind, case.entry, method]) for method in methods]
@@ -283,7 +283,7 @@ def main():
     parser = argparse.ArgumentParser(description="simbac beside its peers, by turns in one run; prints Markdown.")
     parser.add_argument("--build", default=cases.ROOT / "build" / "release", help="release build, target benchmarks")
     parser.add_argument("--results", type=pathlib.Path, default=cases.ROOT / "build" / "peers.json", help="updated")
-    parser.add_argument("--only", choices=sorted(cases.PEERS), help="one group of cases")
+    parser.add_argument("--only", choices=sorted({case.group for case in cases.CASES}), help="one group of cases")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--seconds", type=float, default=3, help="for each contestant in each case")
     parser.add_argument("--rounds", type=int, default=12)

@@ -78,6 +78,40 @@ def forecast_loss(ops, scan, p, x, target):
     return ((forecast(ops, scan, p, x) - target) ** 2).mean()
 
 
+def simba_block(ops, scan, p, t, block):
+    t = t + mamba(ops, scan, p, layer_norm(ops, t, p, block + "attn.norm"), block + "attn.mamba.")
+    return t + einfft(ops, p, layer_norm(ops, t, p, block + "norm2", 1e-6), prefix=block + "mlp.")
+
+
+def vision(ops, scan, p, x, training=False, depths=(3, 4, 6, 3)):
+    """SiMBA-S: x [B, 3, H, W] -> logits [B, classes], the largest of the tokens' added by half."""
+
+    def convolution(x, name, stride):
+        return ops.convolution(x, p[name + ".weight"], p.get(name + ".bias"), stride)
+
+    for i, stride in ((0, 2), (3, 1), (6, 1)):
+        x = convolution(x, f"patch_embed1.conv.{i}", stride)
+        scale, shift = (p[f"patch_embed1.conv.{i + 1}.{name}"] for name in ("weight", "bias"))
+        x = ops.relu(ops.batch_norm(x, scale, shift, training))
+    for stage, depth in enumerate(depths, 1):
+        x = convolution(x, f"patch_embed{stage}.proj", 2)
+        batch, width, rows, columns = x.shape
+        t = ops.move(x.reshape(batch, width, rows * columns), 1, 2)
+        t = layer_norm(ops, t, p, f"patch_embed{stage}.norm")
+        for i in range(depth):
+            t = simba_block(ops, scan, p, t, f"block{stage}.{i}.")
+        if stage < len(depths):
+            t = layer_norm(ops, t, p, f"norm{stage}", 1e-6)
+            x = ops.move(t, 1, 2).reshape(batch, width, rows, columns)
+    c = simba_block(ops, scan, p, t.mean(1)[:, None], "post_network.0.")
+    t = layer_norm(ops, ops.concat([c, t], 1), p, f"norm{len(depths)}", 1e-6)
+    return linear(t[:, 0], p, "head") + 0.5 * ops.largest(linear(t[:, 1:], p, "aux_head"), 1)
+
+
+def vision_loss(ops, scan, p, x, labels):
+    return -(labels * ops.log_softmax(vision(ops, scan, p, x, training=True))).sum(-1).mean()
+
+
 def function_of(kind, ops, scan):
     """The workload as a function of parameters and inputs, and the names of the inputs."""
     return {
@@ -86,6 +120,8 @@ def function_of(kind, ops, scan):
         "einfft": (lambda p, x: einfft(ops, p, x), ["x"]),
         "scan": (lambda p, *inputs: selective_scan(ops, scan, p, *inputs), ["delta", "u", "z", "b", "c"]),
         "mamba": (lambda p, x: mamba(ops, scan, p, x), ["x"]),
+        "vision": (lambda p, x: vision(ops, scan, p, x), ["x"]),
+        "vision step": (lambda p, x, labels: vision_loss(ops, scan, p, x, labels), ["x", "labels"]),
         "forecaster": (lambda p, x, target: forecast_loss(ops, scan, p, x, target), ["x", "target"]),
     }[kind]
 

@@ -147,6 +147,7 @@ NOUNS = {
     "fft": "real transforms ",
     "einfft": "EinFFT ",
     "forecaster": "forecaster ",
+    "vision": "SiMBA-S ",
 }
 
 TITLES = {
@@ -156,6 +157,7 @@ TITLES = {
     "fft": "Real transforms along the tokens",
     "einfft": "EinFFT",
     "forecaster": "Forecaster",
+    "vision": "SiMBA-S",
 }
 
 
@@ -187,5 +189,5 @@ def markdown(results):
         if group == "contract":
             parts.append(products(entries, results))
         else:
-            parts += [by_contestant(entry, results, group in ("mamba", "forecaster", "scan")) for entry in entries]
+            parts += [by_contestant(entry, results, group in ("mamba", "forecaster", "scan", "vision")) for entry in entries]
     return "\n\n".join(parts)

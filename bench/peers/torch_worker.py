@@ -32,6 +32,14 @@ ops = types.SimpleNamespace(
     fft2=lambda x: torch.fft.fft2(x, dim=(1, 2), norm="ortho"),
     ifft2=lambda x: torch.fft.ifft2(x, dim=(1, 2), norm="ortho"),
     parts=lambda x: torch.stack([x.real, x.imag]),
+    convolution=lambda x, weight, bias, stride: torch.nn.functional.conv2d(
+        x, weight, bias, stride, weight.shape[-1] // 2
+    ),
+    batch_norm=lambda x, weight, bias, training: torch.nn.functional.batch_norm(
+        x, torch.zeros_like(weight), torch.ones_like(weight), weight, bias, training
+    ),
+    largest=lambda x, axis: x.amax(axis),
+    log_softmax=lambda x: torch.log_softmax(x, -1),
     layer_norm=lambda x, weight, bias, epsilon: torch.nn.functional.layer_norm(x, x.shape[-1:], weight, bias, epsilon),
 )
 
@@ -165,6 +173,7 @@ def training_workload(function, p, inputs):
 
 def open_workload(tensors, arguments):
     kind, entry, *words = arguments
+    kind = kind.replace("-", " ")
     method = " ".join(words)
     scan = associative_scan
     if method == "sequential":
