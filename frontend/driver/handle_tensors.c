@@ -214,6 +214,7 @@ simba_status model_load_tensors(simba_model *model, TensorFile *file, const Fres
   return status;
 }
 
+/* What was asked for must be there. The recipe's head may name what only some settings have. */
 static simba_status check_fresh(const simba_model *model, const RecipeGlobs *globs, simba_error *error) {
   for (uint32_t g = 0; g < globs->count; g++) {
     bool found = false;
@@ -229,7 +230,6 @@ simba_status model_load_weights(simba_model *model, const simba_weights_source *
                                 simba_error *error) {
   TensorFile *file;
   simba_status status = fresh ? check_fresh(model, &fresh->always, error) : SIMBA_OK;
-  if (status == SIMBA_OK && fresh) status = check_fresh(model, &fresh->misfits, error);
   if (status == SIMBA_OK) status = weights_open(source, &file, error);
   if (status != SIMBA_OK) return status;
   status = model_load_tensors(model, file, fresh, error);

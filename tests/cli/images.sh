@@ -82,7 +82,7 @@ resume=()
 for lines in 3 30 60; do
   train broken "${resume[@]}" >out 2>err &
   pid=$!
-  while kill -0 $pid 2>/dev/null && [ "$(cat broken/metrics.jsonl 2>/dev/null | wc -l)" -lt $lines ]; do sleep 0.01; done
+  while kill -0 $pid 2>/dev/null && [ "$(wc -l <broken/metrics.jsonl 2>/dev/null || echo 0)" -lt $lines ]; do sleep 0.01; done
   kill -INT $pid 2>/dev/null || true
   code=0
   wait $pid || code=$?
@@ -188,7 +188,7 @@ for ((i = 0; i < 12; i++)); do
 done
 pets=(--data pets --set size=9 --set recipe.mean=0.5)
 expect 0 "$SIMBAC" train model.simba "${pets[@]}" --epochs 1 --out pets-run
-for ((i = 0; i < 12; i++)); do head -c 120 pets/cat/$i.jpg >cut && mv cut pets/cat/$i.jpg; done
+for ((i = 0; i < 12; i++)); do head -c 120 pets/cat/$i.jpg >cut.jpg && mv cut.jpg pets/cat/$i.jpg; done
 expect 1 "$SIMBAC" train model.simba "${pets[@]}" --epochs 1 --out pets-corrupt
 says "pets/cat/"
 says ".jpg: "
