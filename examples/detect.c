@@ -1,7 +1,8 @@
 /* Where is something? A small head on the exported maps of examples/backbone.simba: for each cell of each map a score,
  * sigmoid(bias + weight . features), a 1x1 convolution, and the cells that score highest.
  *
- *   simbac compile examples/backbone.simba --weights run/weights.safetensors -o libbackbone.so
+ *   simbac compile examples/backbone.simba --weights run/weights.safetensors --map examples/backbone.map \
+ *       -o libbackbone.so
  *   cc examples/detect.c -I. -L. -lbackbone -lm -o detect
  *   ./detect image.ppm head.txt 0.5
  *

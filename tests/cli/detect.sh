@@ -57,6 +57,15 @@ awk '{ print $2, $3, $4, $5, $6 }' expected.txt | sort | head -n 19 | comm -23 -
 expect 0 ./detect image.ppm head.txt 1
 [ "$(wc -l <out)" = 1 ] || fail "cells above 1"
 
+# A classifier's weights fit, without what makes it one.
+whole=(--set size=64 --set hidden=8 --set width1=16 --set width2=32 --set width3=40 --set width4=48 --set depth1=1
+  --set depth2=1 --set depth3=1 --set depth4=1 --set ratio1=4 --set ratio2=4 --set ratio3=2 --set ratio4=2)
+expect 0 "$TENSORS" plain "$SOURCE/tests/parity/vision_einfft_token_label.safetensors" whole.safetensors
+expect 0 "$SIMBAC" compile "$model" "${whole[@]}" --weights whole.safetensors --map "$SOURCE/examples/backbone.map" \
+  -o whole.o
+expect 1 "$SIMBAC" compile "$model" "${whole[@]}" --weights whole.safetensors -o whole.o
+says "extra      aux_head.bias"
+
 # What does not fit is named.
 head -c 500 image.ppm >short.ppm
 expect 1 ./detect short.ppm head.txt
