@@ -128,7 +128,7 @@ static NodeId contract_permuted(Graph *to, const NodeId *operands, Labels *label
 /* Rows that are short and do not continue in the next ones, as the windows of a small image: a tile has no more rows than
  * they, so each would read all of the other factor for few of them. A copy of all windows is one product. */
 static bool has_short_rows(const Graph *graph, NodeId factor, const char *letters, const Labels *labels) {
-  enum { ROWS_ENOUGH = 12 };
+  enum { ROWS_ENOUGH = 24 };
   Access access;
   const Shape *shape = graph_shape(graph, factor);
   int32_t rows = -1;
@@ -145,6 +145,22 @@ static bool has_short_rows(const Graph *graph, NodeId factor, const char *letter
     rows = axis;
   }
   return false;
+}
+
+/* A copy of the factor with the axes of the result first, in their order there, and then those that are summed. */
+static NodeId copy_as_matrix(Graph *to, NodeId factor, char *letters, const char *result) {
+  int64_t axes[SHAPE_MAX_RANK];
+  char ordered[SHAPE_MAX_RANK + 1] = {0};
+  int32_t count = 0;
+  for (const char *at = result; *at; at++) {
+    const char *found = strchr(letters, *at);
+    if (found) axes[count++] = found - letters;
+  }
+  for (int32_t k = 0; letters[k]; k++)
+    if (!strchr(result, letters[k])) axes[count++] = k;
+  for (int32_t k = 0; k < count; k++) ordered[k] = letters[axes[k]];
+  memcpy(letters, ordered, (size_t)count);
+  return graph_unary(to, OP_COPY, graph_permute(to, factor, axes));
 }
 
 static NodeId lay_out(Graph *to, const Node *node, const NodeId *given, void *unused) {
@@ -174,8 +190,9 @@ static NodeId lay_out(Graph *to, const Node *node, const NodeId *given, void *un
     memmove(letters + axis, letters + axis + 1, (size_t)(rank - axis - 1));
     letters[rank - 1] = vector;
   }
-  if (vector != 0 && has_short_rows(to, operands[!side], side == 1 ? labels.a : labels.b, &labels))
-    operands[!side] = graph_unary(to, OP_COPY, operands[!side]);
+  char *rows = side == 1 ? labels.a : labels.b;
+  if (vector != 0 && has_short_rows(to, operands[!side], rows, &labels))
+    operands[!side] = copy_as_matrix(to, operands[!side], rows, labels.result);
   return contract_as(to, operands, &labels);
 }
 
