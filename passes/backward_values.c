@@ -97,7 +97,7 @@ static NodeId copy_backward(Repetition *r, NodeId id) {
   const Node *node = graph_node(r->from, id);
   NodeId operands[GRAPH_MAX_OPERANDS];
   for (uint32_t k = 0; k < node->operand_count; k++) operands[k] = again(r, node->operand[k]);
-  r->to->span = node->span;
+  r->to->span = node->span; /* what is computed again has its own */
   LoweringKind kind = op_info(node->op)->lowering;
   if (kind == LOWER_LEAF || kind == LOWER_VIEW)
     return graph_add(r->to, node->op, operands, node->operand_count, node->attribute);
@@ -116,6 +116,7 @@ Graph *pass_backward_values(const Graph *graph, PassContext *context) {
   find_staying(&r);
   for (NodeId id = 1; id < nodes; id++) {
     if (!r.live[id]) continue;
+    r.to->span = graph_node(graph, id)->span;
     r.map[id] = r.forward[id] ? graph_copy_clustered(r.to, graph, id, r.map) : copy_backward(&r, id);
   }
   r.to->span = graph->span;
