@@ -164,6 +164,8 @@ typedef struct Labels {
   char a[SHAPE_MAX_RANK + 1], b[SHAPE_MAX_RANK + 1], result[SHAPE_MAX_RANK + 1];
 } Labels;
 bool labels_parse(const char *text, Labels *out, const char **out_message);
+/* x, whose axes have the letters `letters`, as a tensor of `shape` with axes `result`, which has all of them. */
+NodeId graph_broadcast_labels(Graph *graph, NodeId x, const char *letters, const char *result, const Shape *shape);
 
 /* verify.c: structure, operand order, attributes, shape rules, outputs. False and a message at the first violation. */
 bool graph_verify(const Graph *graph, Arena *arena, const char **out_message);

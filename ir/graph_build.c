@@ -2,6 +2,8 @@
 #include "graph.h"
 #include "guard.h"
 
+#include <string.h>
+
 static Attribute attribute_dims(const Shape *shape) {
   return (Attribute){.count = (uint32_t)shape->rank, .dims = shape->dim};
 }
@@ -179,4 +181,16 @@ NodeId graph_dft(Graph *graph, NodeId x, const int64_t *axes, uint32_t count, bo
                             [DFT_SCALE] = {.real = scale},
                             [DFT_EXTENT] = attribute_integer(extent)};
   return graph_add(graph, OP_DFT, &x, 1, attributes);
+}
+
+NodeId graph_broadcast_labels(Graph *graph, NodeId x, const char *letters, const char *result, const Shape *shape) {
+  int64_t order[SHAPE_MAX_RANK] = {0}, axes[SHAPE_MAX_RANK] = {0};
+  uint32_t count = 0;
+  for (int32_t k = 0; result[k]; k++) {
+    const char *at = strchr(letters, result[k]);
+    if (!at) continue;
+    order[count] = at - letters;
+    axes[count++] = k;
+  }
+  return graph_broadcast(graph, graph_permute(graph, x, order), shape, axes);
 }

@@ -1,5 +1,7 @@
 #include "shape.h"
 
+#include "guard.h"
+
 bool dim_multiply(Dim a, Dim b, Dim *out) {
   if (a.symbol != SYMBOL_NONE && b.symbol != SYMBOL_NONE) return false;
   int64_t factor;
@@ -25,6 +27,15 @@ bool shape_equal(const Shape *a, const Shape *b) {
     if (!dim_equal(a->dim[k], b->dim[k])) return false;
   }
   return true;
+}
+
+Shape shape_replace(const Shape *shape, int32_t axis, int32_t taken, const Dim *dims, int32_t count) {
+  Shape result = {.rank = shape->rank - taken + count};
+  if (result.rank > SHAPE_MAX_RANK) guard_bug("a shape of more than %d axes", SHAPE_MAX_RANK);
+  for (int32_t k = 0; k < axis; k++) result.dim[k] = shape->dim[k];
+  for (int32_t k = 0; k < count; k++) result.dim[axis + k] = dims[k];
+  for (int32_t k = axis + taken; k < shape->rank; k++) result.dim[k - taken + count] = shape->dim[k];
+  return result;
 }
 
 bool shape_count(const Shape *shape, Dim *out) {

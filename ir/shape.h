@@ -35,6 +35,8 @@ bool dim_divide(Dim a, Dim b, Dim *out);
 int64_t dim_value(Dim dim, const int64_t *values);
 
 bool shape_equal(const Shape *a, const Shape *b);
+/* The shape with `count` axes in the place of `taken` ones from `axis` on. More than SHAPE_MAX_RANK are a bug. */
+Shape shape_replace(const Shape *shape, int32_t axis, int32_t taken, const Dim *dims, int32_t count);
 /* Product of the extents; false where it is no Dim. */
 bool shape_count(const Shape *shape, Dim *out);
 /* Row-major strides in elements; false where one is no Dim. */

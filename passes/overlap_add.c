@@ -170,14 +170,6 @@ static NodeId fit(Graph *to, NodeId x, int64_t axis, int64_t low, int64_t high) 
   return graph_pad(to, x, axis, low > 0 ? low : 0, high > 0 ? high : 0);
 }
 
-static Shape replace_axis(const Shape *shape, int64_t axis, int32_t taken, const Dim *dims, int32_t count) {
-  Shape result = {.rank = shape->rank - taken + count};
-  for (int32_t k = 0; k < axis; k++) result.dim[k] = shape->dim[k];
-  for (int32_t k = 0; k < count; k++) result.dim[axis + k] = dims[k];
-  for (int32_t k = (int32_t)axis + taken; k < shape->rank; k++) result.dim[k - taken + count] = shape->dim[k];
-  return result;
-}
-
 /* The factors of one overlap: taps [j, r] from the last to the first in place of [s], and the other factor padded for
  * windows of taps [q, j] in place of [o]. */
 static bool apply_overlap(Graph *to, Product *product, Overlap *overlap) {
@@ -192,7 +184,7 @@ static bool apply_overlap(Graph *to, Product *product, Overlap *overlap) {
   overlap->tap = new_letter(product);
   if (t > 1) {
     Dim dims[] = {dim_constant(taps), dim_constant(t)};
-    Shape cut = replace_axis(graph_shape(to, w), axis, 1, dims, 2);
+    Shape cut = shape_replace(graph_shape(to, w), (int32_t)axis, 1, dims, 2);
     w = graph_reshape(to, w, &cut);
     insert_letter(places->letters, &places->letters[axis], overlap->size);
   }
@@ -214,19 +206,6 @@ static void add_windows(Graph *to, Product *product, const Overlap *overlap) {
   int64_t axis = strchr(windows->letters, overlap->count) - windows->letters;
   windows->node = graph_window(to, windows->node, axis, overlap->taps, 1);
   insert_letter(windows->letters, &windows->letters[axis], overlap->tap);
-}
-
-/* The factor as a tensor with axes `letters` of `shape`. */
-static NodeId spread(Graph *to, const Factor *factor, const char *letters, const Shape *shape) {
-  int64_t order[SHAPE_MAX_RANK] = {0}, axes[SHAPE_MAX_RANK] = {0};
-  uint32_t count = 0;
-  for (int32_t k = 0; letters[k]; k++) {
-    const char *at = strchr(factor->letters, letters[k]);
-    if (!at) continue;
-    order[count] = at - factor->letters;
-    axes[count++] = k;
-  }
-  return graph_broadcast(to, graph_permute(to, factor->node, order), shape, axes);
 }
 
 static Dim extent_of(const Graph *graph, const Product *product, char letter) {
@@ -251,7 +230,9 @@ static NodeId sum_of_product(Graph *to, const Product *product) {
     shape.dim[shape.rank] = extent_of(to, product, letters[shape.rank]);
     if (!strchr(product->result, letters[shape.rank])) taps[count++] = shape.rank;
   }
-  NodeId a = spread(to, &product->factor[0], letters, &shape), b = spread(to, &product->factor[1], letters, &shape);
+  const Factor *factor = product->factor;
+  NodeId a = graph_broadcast_labels(to, factor[0].node, factor[0].letters, letters, &shape);
+  NodeId b = graph_broadcast_labels(to, factor[1].node, factor[1].letters, letters, &shape);
   return graph_reduce(to, OP_REDUCE_SUM, graph_binary(to, OP_MULTIPLY, a, b), taps, count);
 }
 
@@ -274,7 +255,7 @@ static NodeId join_remainders(Graph *to, NodeId x, const Product *product) {
     int64_t axis = strchr(letters, overlap->count) - letters;
     if (overlap->stride > 1) {
       Dim merged = dim_constant(graph_shape(to, x)->dim[axis].factor * overlap->stride);
-      Shape flat = replace_axis(graph_shape(to, x), axis, 2, &merged, 1);
+      Shape flat = shape_replace(graph_shape(to, x), (int32_t)axis, 2, &merged, 1);
       x = graph_reshape(to, x, &flat);
       remove_letter(letters, overlap->size);
     }

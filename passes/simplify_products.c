@@ -182,26 +182,13 @@ NodeId simplify_contract_of_broadcast(const Candidate *candidate) {
   return narrowed ? narrowed : narrow_operand(candidate, 1);
 }
 
-/* x with axes `letters` as a tensor with axes `result` of `shape`. */
-static NodeId spread(Graph *graph, NodeId x, const char *letters, const char *result, const Shape *shape) {
-  int64_t order[SHAPE_MAX_RANK] = {0}, axes[SHAPE_MAX_RANK] = {0};
-  uint32_t count = 0;
-  for (int32_t k = 0; result[k]; k++) {
-    const char *at = strchr(letters, result[k]);
-    if (!at) continue;
-    order[count] = at - letters;
-    axes[count++] = k;
-  }
-  return graph_broadcast(graph, graph_permute(graph, x, order), shape, axes);
-}
-
 NodeId simplify_contract_to_multiply(const Candidate *candidate) {
   Labels labels = labels_of(candidate->node);
   for (const char *letter = labels.a; *letter; letter++) {
     if (!strchr(labels.result, *letter)) return NODE_NONE;
   }
   const Shape *shape = &candidate->node->shape;
-  NodeId a = spread(candidate->graph, candidate->operand[0], labels.a, labels.result, shape);
-  NodeId b = spread(candidate->graph, candidate->operand[1], labels.b, labels.result, shape);
+  NodeId a = graph_broadcast_labels(candidate->graph, candidate->operand[0], labels.a, labels.result, shape);
+  NodeId b = graph_broadcast_labels(candidate->graph, candidate->operand[1], labels.b, labels.result, shape);
   return graph_binary(candidate->graph, OP_MULTIPLY, a, b);
 }

@@ -12,16 +12,6 @@
 #include "pipeline.h"
 #include "rebuild.h"
 
-/* The shape with axis `axis` replaced by `count` dims. */
-static Shape replace_axis(const Shape *shape, int32_t axis, int32_t taken, const Dim *dims, int32_t count) {
-  Shape result = {.rank = shape->rank - taken + count};
-  if (result.rank > SHAPE_MAX_RANK) guard_bug("unwindow_split: more than %d axes", SHAPE_MAX_RANK);
-  for (int32_t k = 0; k < axis; k++) result.dim[k] = shape->dim[k];
-  for (int32_t k = 0; k < count; k++) result.dim[axis + k] = dims[k];
-  for (int32_t k = axis + taken; k < shape->rank; k++) result.dim[k - taken + count] = shape->dim[k];
-  return result;
-}
-
 static NodeId split(Graph *to, const Node *node, NodeId x) {
   int32_t axis = (int32_t)node_integer(node, UNWINDOW_AXIS);
   int64_t extent = node_integer(node, UNWINDOW_EXTENT), stride = node_integer(node, UNWINDOW_STRIDE);
@@ -33,11 +23,11 @@ static NodeId split(Graph *to, const Node *node, NodeId x) {
   if (pieces > 1) {
     whole = count + pieces - 1;
     Dim dims[] = {dim_constant(pieces), dim_constant(stride)};
-    Shape cut = replace_axis(graph_shape(to, x), axis + 1, 1, dims, 2);
+    Shape cut = shape_replace(graph_shape(to, x), axis + 1, 1, dims, 2);
     x = graph_unwindow(to, graph_reshape(to, x, &cut), axis, whole, 1);
   }
   Dim merged = dim_constant(whole * stride);
-  Shape flat = replace_axis(graph_shape(to, x), axis, 2, &merged, 1);
+  Shape flat = shape_replace(graph_shape(to, x), axis, 2, &merged, 1);
   x = graph_reshape(to, x, &flat);
   if (whole * stride > extent) x = graph_slice(to, x, axis, 0, extent);
   if (whole * stride < extent) x = graph_pad(to, x, axis, 0, extent - whole * stride);
