@@ -72,7 +72,7 @@ typedef struct Scan {
   const char *folder; /* the split's */
   int32_t label;
   int64_t capacity;   /* of set->label and set->file */
-  int64_t passed;     /* files that are no images by their names */
+  int64_t passed;     /* files that are no images by their names, pipes and the like */
   char *first_passed; /* one of them */
   simba_error *error;
 } Scan;
@@ -98,6 +98,15 @@ static simba_status add_image(Scan *scan, char *file) {
 
 static simba_status scan_folder(Scan *scan, const char *below, int depth);
 
+/* A pipe or a device would be waited for, or never end. What cannot be looked at is for whoever reads it to report. */
+static bool is_no_file(const char *folder, const char *name) {
+  struct stat status;
+  char *path = path_join(folder, name);
+  bool special = path && stat(path, &status) == 0 && !S_ISREG(status.st_mode);
+  free(path);
+  return special;
+}
+
 /* `path` is below scan->folder and owned. */
 static simba_status scan_entry(Scan *scan, char *path, int depth) {
   if (path_is_folder(scan->folder, path)) {
@@ -108,7 +117,7 @@ static simba_status scan_entry(Scan *scan, char *path, int depth) {
     free(path);
     return status;
   }
-  if (is_image_name(path)) return add_image(scan, path);
+  if (is_image_name(path) && !is_no_file(scan->folder, path)) return add_image(scan, path);
   scan->passed++;
   if (!scan->first_passed)
     scan->first_passed = path;
@@ -213,7 +222,8 @@ static simba_status load_split(ImageSet *set, DataSplit split, char *path, int64
 
 /* ---- The set ---- */
 
-/* The first image of each class shows whether images are grey. One that is corrupt shows nothing: reading it says so. */
+/* The first image of each class shows whether images are grey, the first of all their size. One that is corrupt shows
+ * nothing: reading it says so. */
 static simba_status find_channels(ImageSet *set, simba_error *error) {
   bool grey = false, colour = false;
   for (int64_t i = 0; i < set->part[0].count && !(grey && colour); i++) {
@@ -224,6 +234,10 @@ static simba_status find_channels(ImageSet *set, simba_error *error) {
     Image header = {0};
     if (file_read(path, &bytes, &size, NULL) == SIMBA_OK) {
       if (image_decode_header(path, bytes, size, set->options.max_pixels, &header, NULL) == SIMBA_OK) {
+        if (set->sample.height == 0) {
+          set->sample = header;
+          set->sample.index = i;
+        }
         grey |= header.channels == 1;
         colour |= header.channels == 3;
       }

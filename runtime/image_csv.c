@@ -241,9 +241,10 @@ static simba_status find_label_column(ImageSet *set, Table *table) {
     return SIMBA_OK;
   }
   return fail(table, table->first_row, 1,
-              first ? "the labels may be in the first column or in the last: say which"
+              first ? "the labels may be in the first column or in the last: a header that names one of them 'label' "
+                      "says which"
                     : "no column of labels: neither the first nor the last one has whole numbers from 0 up to the "
-                      "number of classes, all of them: say in which the labels are");
+                      "number of classes, all of them: a header that names one of them 'label' says which");
 }
 
 static simba_status find_size(ImageSet *set, Table *table) {

@@ -105,11 +105,27 @@ void image_set_size(const ImageSet *set, int32_t *out_height, int32_t *out_width
 
 static const char *colours(int32_t channels) { return channels == 1 ? "grey (1 channel)" : "in colour (3 channels)"; }
 
-static simba_status fail_channels(const char *place, const char *verb, int32_t found, int32_t expected,
+static simba_status fail_channels(const char *place, const char *verb, int32_t found, const ImageNeeds *needs,
                                   simba_error *error) {
+  const char *how = needs->how_to_convert;
   return error_set(error, SIMBA_DATA_ERROR,
-                   "%s: %s %s, but the model takes %d channel%s: build it for %d, or let channels be converted", place,
-                   verb, colours(found), expected, expected == 1 ? "" : "s", found);
+                   "%s: %s %s, but the model takes %d channel%s: build it for %d, or let channels be converted%s%s%s",
+                   place, verb, colours(found), needs->channels, needs->channels == 1 ? "" : "s", found,
+                   how ? " (" : "", how ? how : "", how ? ")" : "");
+}
+
+static simba_status fail_size(const char *place, const char *verb, int32_t height, int32_t width,
+                              const ImageNeeds *needs, simba_error *error) {
+  const char *how = needs->how_to_resize;
+  return error_set(error, SIMBA_DATA_ERROR,
+                   "%s: %s %dx%d pixels, but the model takes %dx%d: build it for that size, or let images be "
+                   "resized%s%s%s",
+                   place, verb, height, width, needs->height, needs->width, how ? " (" : "", how ? how : "",
+                   how ? ")" : "");
+}
+
+static bool has_other_size(const ImageNeeds *needs, int32_t height, int32_t width) {
+  return needs->height && needs->width && height && (height != needs->height || width != needs->width);
 }
 
 /* Names the first image whose label the model has no class for. */
@@ -134,13 +150,14 @@ simba_status image_set_require(ImageSet *set, const ImageNeeds *needs, simba_err
     return error_set(error, SIMBA_DATA_ERROR, "%s: the model takes %d channels, but images have 1 (grey) or 3 (colour)",
                      set->path, needs->channels);
   if (needs->channels && !needs->convert_channels && set->channels && set->channels != needs->channels)
-    return fail_channels(set->path, "the images are", set->channels, needs->channels, error);
-  if (needs->height && needs->width && set->height && (set->height != needs->height || set->width != needs->width))
-    return error_set(
-        error, SIMBA_DATA_ERROR,
-        "%s: the images have %dx%d pixels, but the model takes %dx%d: build it for that size, or let images "
-        "be resized",
-        set->path, set->height, set->width, needs->height, needs->width);
+    return fail_channels(set->path, "the images are", set->channels, needs, error);
+  if (has_other_size(needs, set->height, set->width))
+    return fail_size(set->path, "the images have", set->height, set->width, needs, error);
+  if (has_other_size(needs, set->sample.height, set->sample.width)) {
+    char place[PLACE_SIZE];
+    image_set_place(set, set->sample.index, place, sizeof place);
+    return fail_size(place, "the image has", set->sample.height, set->sample.width, needs, error);
+  }
   simba_status status = needs->classes ? check_labels(set, needs->classes, error) : SIMBA_OK;
   if (!status) set->needs = *needs;
   return status;
@@ -172,11 +189,10 @@ static simba_status decode_file(const ImageSet *set, const char *place, Image *i
 /* What image_set_require could not know of images in files. */
 static simba_status check_read(const ImageSet *set, const char *place, const Image *image, simba_error *error) {
   const ImageNeeds *needs = &set->needs;
-  if (needs->height && needs->width && (image->height != needs->height || image->width != needs->width))
-    return error_set(error, SIMBA_DATA_ERROR, "%s: the image has %dx%d pixels, but the model takes %dx%d", place,
-                     image->height, image->width, needs->height, needs->width);
+  if (has_other_size(needs, image->height, image->width))
+    return fail_size(place, "the image has", image->height, image->width, needs, error);
   if (needs->channels && needs->channels != image->channels && !needs->convert_channels)
-    return fail_channels(place, "the image is", image->channels, needs->channels, error);
+    return fail_channels(place, "the image is", image->channels, needs, error);
   return SIMBA_OK;
 }
 

@@ -57,7 +57,7 @@ const char *image_set_format(const ImageSet *set);
 int64_t image_set_count(const ImageSet *set, DataSplit split);
 /* Classes are those of the training images. */
 int32_t image_set_class_count(const ImageSet *set);
-/* A folder's name, a line of the data set's list of names, or the label in digits. */
+/* A folder's name, a line of the data set's list of names, or the label in digits; printable, '?' for what is not. */
 const char *image_set_class_name(const ImageSet *set, int32_t label);
 int32_t image_set_label(const ImageSet *set, DataSplit split, int64_t i);
 /* Where an image is, for messages and lists: "pets/cat/7.png", "train-images-idx3-ubyte.gz: image 7". Cut to fit. */
@@ -77,11 +77,13 @@ typedef struct ImageNeeds {
   bool convert_channels; /* grey to colour by repetition, colour to grey by 0.299 R + 0.587 G + 0.114 B */
   int32_t height, width; /* 0: any size, as where images are cropped or resized anyway */
   int32_t classes;       /* 0: any number */
+  const char *how_to_resize,
+      *how_to_convert; /* for messages: what lets images be resized, channels converted; or NULL */
 } ImageNeeds;
 
 /* Compares what the set has with what a model takes, and says what is wrong and what would help: channels, size,
- * number of classes, labels that the model has no class for. What is known only when an image is decoded is found by
- * image_set_read. Before the first read. */
+ * number of classes, labels that the model has no class for. Of folders it looks at the first sound image; what is known
+ * only when the others are decoded is found by image_set_read. Before the first read. */
 simba_status image_set_require(ImageSet *set, const ImageNeeds *needs, simba_error *error);
 
 typedef struct Image {

@@ -258,6 +258,7 @@ static simba_status check_labels(ImageSet *set, simba_error *error) {
 
 simba_status image_set_finish(ImageSet *set, simba_error *error) {
   simba_status status = name_classes(set, error);
+  for (int32_t k = 0; k < set->class_count; k++) text_make_printable(set->class_name[k]);
   if (!status) status = check_labels(set, error);
   if (!status) status = image_set_split(set, error);
   if (!status && set->split_count[SPLIT_TRAIN] == 0)

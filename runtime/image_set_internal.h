@@ -38,6 +38,7 @@ struct ImageSet {
   int64_t count;
   int32_t *label; /* [count] */
   int32_t height, width, channels;
+  Image sample;    /* of folders: header of the first sound image that was looked at, and its number; height 0: none */
   uint8_t *pixels; /* [count, height, width, channels], or NULL: images are in files */
   char **file;     /* [count], below the part's path, or NULL */
   int64_t *order[SPLIT_COUNT], split_count[SPLIT_COUNT];

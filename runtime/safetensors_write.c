@@ -62,6 +62,9 @@ static simba_status write_parts(AtomicFile *file, const char *header, const Tens
 
 simba_status tensor_file_write(const char *path, const Tensor *tensors, size_t count, const TensorMetadata *metadata,
                                size_t metadata_count, simba_error *error) {
+  for (size_t i = 0; i < count; i++)
+    if (!text_is_utf8(tensors[i].name)) /* others could not read the file */
+      return error_set(error, SIMBA_DATA_ERROR, "%s: the name of tensor %zu is not UTF-8", path, i);
   char *header = header_text(tensors, count, metadata, metadata_count);
   if (!header) return error_set_memory(error, path);
   AtomicFile *file;

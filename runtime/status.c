@@ -110,6 +110,41 @@ char *text_copy(const char *text) {
   return copy;
 }
 
+size_t text_character(const char *text) {
+  static const unsigned char leading[] = {0x00, 0xC0, 0xE0, 0xF0}, mask[] = {0x80, 0xE0, 0xF0, 0xF8};
+  static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+  const unsigned char *bytes = (const unsigned char *)text;
+  for (size_t extra = 0; extra < 4; extra++) {
+    if ((bytes[0] & mask[extra]) != leading[extra]) continue;
+    uint32_t code = bytes[0] & (unsigned char)~mask[extra];
+    for (size_t k = 1; k <= extra; k++) {
+      if ((bytes[k] & 0xC0) != 0x80) return 0;
+      code = code << 6 | (bytes[k] & 0x3Fu);
+    }
+    bool surrogate = code >= 0xD800 && code <= 0xDFFF;
+    return code < least[extra] || code > 0x10FFFF || surrogate ? 0 : extra + 1;
+  }
+  return 0;
+}
+
+bool text_is_utf8(const char *text) {
+  size_t bytes;
+  while (*text && (bytes = text_character(text)) > 0) text += bytes;
+  return *text == 0;
+}
+
+void text_make_printable(char *text) {
+  while (*text) {
+    size_t bytes = text_character(text);
+    unsigned char first = (unsigned char)text[0], second = (unsigned char)text[1];
+    bool control = first < 0x20 || first == 0x7F || (first == 0xC2 && second < 0xA0); /* C0, DEL, C1 */
+    control |= bytes == 0;
+    if (bytes == 0) bytes = 1;
+    if (control) memset(text, '?', bytes);
+    text += bytes;
+  }
+}
+
 static int compare_texts(const void *a, const void *b) {
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }

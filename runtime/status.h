@@ -27,6 +27,12 @@ void *memory_allocate(size_t count, size_t size);
 void *memory_allocate_aligned(size_t count, size_t size);
 /* NULL for NULL and where memory is exhausted. */
 char *text_copy(const char *text);
+/* For names that files bring along, before they reach a terminal or a file of text: control characters and bytes that
+ * are not UTF-8 become '?'. In place. */
+void text_make_printable(char *text);
+/* Bytes of the UTF-8 character at `text`, 0 where there is none. */
+size_t text_character(const char *text);
+bool text_is_utf8(const char *text);
 /* Sorts by bytes: equal ones are neighbours then. */
 void texts_sort(const char **texts, size_t count);
 /* Number of threads worth starting: the processors that this process may run on. */

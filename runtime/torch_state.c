@@ -173,6 +173,7 @@ static simba_status append_key(Walk *walk, const PickleValue *container, uint32_
   memcpy(walk->name + length, text, size);
   *out_length = length + size;
   walk->name[*out_length] = 0;
+  if (!text_is_utf8(walk->name + length)) return torch_fail(reader, container, "a name that is not UTF-8");
   return SIMBA_OK;
 }
 

@@ -3,6 +3,7 @@
 #include "frontend/driver/task.h"
 
 #include <cjson/cJSON.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -109,7 +110,9 @@ static void print_text(const EvalOptions *options, const Task *task, const Split
 static cJSON *json_of(const EvalOptions *options, const Task *task, const SplitScore *score) {
   cJSON *object = cJSON_CreateObject();
   cJSON_AddStringToObject(object, "model", task->model->model->name);
-  cJSON_AddStringToObject(object, "data", task->data->path);
+  char *path = arena_format(options->common.arena, "%s", task->data->path); /* JSON is UTF-8, a path any bytes */
+  text_make_printable(path);
+  cJSON_AddStringToObject(object, "data", path);
   cJSON_AddStringToObject(object, "split", data_split_name(options->split));
   cJSON_AddNumberToObject(object, options->samples, (double)score->samples);
   cJSON_AddNumberToObject(object, loss_name(task->model->model), score->loss);
@@ -134,6 +137,9 @@ static simba_status show_scores(EvalOptions *options, Task *task, const SplitSco
   printf("%s%s", options->json ? text : lines.data, options->json ? "\n" : "");
   cJSON_free(text);
   if (options->common.quiet) return SIMBA_OK;
+  Text remarks = text_begin(options->common.arena);
+  task->data->kind->remark(task->data, &remarks);
+  fputs(remarks.data, stderr);
   if (options->picture) fprintf(stderr, "picture in %s\n", options->picture);
   if (options->mistakes) fprintf(stderr, "mistakes in %s\n", options->mistakes);
   return SIMBA_OK;
@@ -151,6 +157,11 @@ static simba_status evaluate(EvalOptions *options, Task *task, simba_error *erro
     status = task_score(task, trainer, options->split, options->batch, show_progress, options, &score, error);
   simba_trainer_destroy(trainer);
   if (options->terminal) fputs("\r\033[K", stderr);
+  if (status == SIMBA_OK && !isfinite(score.loss))
+    return error_set(error, SIMBA_NOT_FINITE,
+                     "the loss over the %s split is not finite: %s or the data hold numbers "
+                     "that are none, or too large",
+                     data_split_name(options->split), options->weights.path);
   return status == SIMBA_OK ? show_scores(options, task, &score, error) : status;
 }
 

@@ -260,6 +260,13 @@ static void show_result(const TrainOptions *options, const TrainingResult *resul
   fprintf(stderr, "best weights in %s/weights.safetensors, loss curve in %s\n", options->run.folder, result->picture);
 }
 
+static void show_remarks(const TrainOptions *options, const Task *task) {
+  if (options->common.quiet || !task->data) return;
+  Text text = text_begin(options->common.arena);
+  task->data->kind->remark(task->data, &text);
+  fputs(text.data, stderr);
+}
+
 static simba_status watch_epoch(void *context, Task *task, int64_t epochs, int64_t step, simba_error *error) {
   TrainOptions *options = context;
   return spectra_watch(&options->spectra, task, options->run.folder, epochs, step, error);
@@ -290,6 +297,7 @@ static int train_model(TrainOptions *options) {
   simba_status status = training_run(run, &task, &result, &error);
   if (options->terminal && !options->common.quiet) fputs("\r\033[K", stderr);
   if (status == SIMBA_DATA_ERROR) report_model_weights(&options->common, run->initial.path, task.model);
+  show_remarks(options, &task);
   if (status == SIMBA_OK)
     show_result(options, &result);
   else if (status == SIMBA_MODEL_ERROR)

@@ -179,6 +179,18 @@ int64_t option_size(const char *option, const char *text, struct argp_state *sta
   return 0;
 }
 
+/* Names in a message may come from files of others: no control character reaches the terminal. */
+static void print_message(const char *message) {
+  char text[SIMBA_MESSAGE_SIZE];
+  snprintf(text, sizeof text, "%s", message);
+  for (char *line = text, *end; line; line = end ? end + 1 : NULL) {
+    end = strchr(line, '\n');
+    if (end) *end = 0;
+    text_make_printable(line);
+    fprintf(stderr, "%s\n", line);
+  }
+}
+
 int report_failure(simba_status status, const simba_error *error) {
   if (status == SIMBA_OK) return EXIT_DONE;
   if (status == SIMBA_BUG) {
@@ -186,7 +198,10 @@ int report_failure(simba_status status, const simba_error *error) {
     return EXIT_OUR_BUG;
   }
   /* Diagnostics have been written already; their error has no message of its own. */
-  if (error->message[0]) fprintf(stderr, "simbac: error: %s\n", error->message);
+  if (error->message[0]) {
+    fputs("simbac: error: ", stderr);
+    print_message(error->message);
+  }
   switch (status) {
     case SIMBA_MODEL_ERROR:
     case SIMBA_DATA_ERROR:

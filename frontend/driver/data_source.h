@@ -91,6 +91,8 @@ struct DataKind {
   uint32_t (*metadata)(const DataSource *data, Arena *arena, TensorMetadata out_metadata[DATA_MAX_METADATA]);
   /* Warnings and what there is, for the user: whole lines. */
   void (*describe)(const DataSource *data, Text *out);
+  /* What came up while the data were read, for the user: whole lines. */
+  void (*remark)(const DataSource *data, Text *out);
   /* Lines, or members of the object where one is given; pictures. */
   simba_status (*examine)(DataSource *data, simba_model *model, const Examination *examination, Text *out_lines,
                           struct cJSON *object, simba_error *error);

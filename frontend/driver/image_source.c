@@ -1,6 +1,7 @@
 #include "image_source.h"
 
 #include "fingerprint.h"
+#include "runtime/label_map.h"
 #include "runtime/number.h"
 
 #include <math.h>
@@ -8,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FINGERPRINT_IMAGES = 64 /* of a split, evenly spread */ };
+enum { FINGERPRINT_IMAGES = 64 /* of a split, evenly spread */, LISTED_SKIPPED = 20 };
 
 static ImageSource *source_of(DataSource *data) { return (ImageSource *)data; }
 static const ImageSet *set_of(const DataSource *data) { return ((const ImageSource *)data)->set; }
@@ -184,7 +185,11 @@ static simba_status bind_images(DataSource *data, const char *model_path, const 
   find_logits(source, model);
   status = image_augmentation_check(&source->options.augmentation, error);
   if (status != SIMBA_OK) return error_prefix(error, status, "%s: recipe: ", model_path);
-  ImageNeeds needs = {.channels = extents[0], .convert_channels = recipe->colours == 1, .classes = classes};
+  ImageNeeds needs = {.channels = extents[0],
+                      .convert_channels = recipe->colours == 1,
+                      .classes = classes,
+                      .how_to_resize = "--set recipe.fit=resize",
+                      .how_to_convert = "--set recipe.colours=convert"};
   if (recipe->fit == 0) {
     needs.height = extents[1];
     needs.width = extents[2];
@@ -277,11 +282,27 @@ static uint64_t fingerprint_split(const ImageSet *set, DataSplit split, uint64_t
   return hash;
 }
 
-/* All labels, and some of the pixels: to read all files of a large folder would take long. */
+static uint64_t fingerprint_maps(const ImageSet *set, uint64_t hash) {
+  LabelMap map = {0};
+  int64_t count = image_set_count(set, SPLIT_TRAIN);
+  int64_t looked_at = count < FINGERPRINT_IMAGES ? count : FINGERPRINT_IMAGES;
+  for (int64_t k = 0; k < looked_at; k++) {
+    simba_error ignored;
+    if (image_set_label_map(set, k * count / looked_at, &map, &ignored) != SIMBA_OK) continue;
+    size_t scores = (size_t)map.count * (size_t)map.height * (size_t)map.width;
+    hash = fingerprint_bytes(hash, map.scores, scores * sizeof *map.scores);
+    if (!map.dense) hash = fingerprint_bytes(hash, map.classes, scores * sizeof *map.classes);
+  }
+  label_map_clear(&map);
+  return hash;
+}
+
+/* All labels, and some of the pixels and label maps: to read all files of a large folder would take long. */
 static uint64_t fingerprint_images(DataSource *data) {
-  const ImageSet *set = set_of(data);
-  uint64_t hash = fingerprint_split(set, SPLIT_TRAIN, FINGERPRINT_START);
-  return fingerprint_split(set, SPLIT_VALIDATION, hash);
+  const ImageSource *source = source_of(data);
+  uint64_t hash = fingerprint_split(source->set, SPLIT_TRAIN, FINGERPRINT_START);
+  hash = fingerprint_split(source->set, SPLIT_VALIDATION, hash);
+  return source->label_maps ? fingerprint_maps(source->set, hash) : hash;
 }
 
 static const char *numbers_text(const float *values, int32_t count, Arena *arena) {
@@ -317,6 +338,21 @@ static void describe_images(const DataSource *data, Text *out) {
              image_set_format(set));
 }
 
+static void remark_images(const DataSource *data, Text *out) {
+  const ImageSet *set = set_of(data);
+  int64_t skipped = image_set_skipped_count(set);
+  if (skipped == 0) return;
+  text_print(out, "note: %lld corrupt image%s skipped, others took the place:\n", (long long)skipped,
+             skipped == 1 ? " was" : "s were");
+  for (int64_t k = 0; k < skipped && k < LISTED_SKIPPED; k++) {
+    char message[SIMBA_MESSAGE_SIZE];
+    image_set_skipped(set, k, message, sizeof message);
+    text_make_printable(message);
+    text_print(out, "  %s\n", message);
+  }
+  if (skipped > LISTED_SKIPPED) text_print(out, "  and %lld more\n", (long long)(skipped - LISTED_SKIPPED));
+}
+
 const DataKind images_kind = {.samples = "images",
                               .open = open_images,
                               .close = close_images,
@@ -331,4 +367,5 @@ const DataKind images_kind = {.samples = "images",
                               .fingerprint = fingerprint_images,
                               .metadata = image_metadata,
                               .describe = describe_images,
+                              .remark = remark_images,
                               .examine = image_source_examine};

@@ -9,30 +9,12 @@
 
 enum { DRAWABLE_BYTES = 256 };
 
-/* Bytes of the character that begins at `text`, or 0 where it is not UTF-8. */
-static int character_bytes(const unsigned char *text) {
-  static const unsigned char leading[] = {0x00, 0xC0, 0xE0, 0xF0}, mask[] = {0x80, 0xE0, 0xF0, 0xF8};
-  static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
-  for (int extra = 0; extra < 4; extra++) {
-    if ((text[0] & mask[extra]) != leading[extra]) continue;
-    uint32_t code = text[0] & (unsigned char)~mask[extra];
-    for (int k = 1; k <= extra; k++) {
-      if ((text[k] & 0xC0) != 0x80) return 0;
-      code = code << 6 | (text[k] & 0x3Fu);
-    }
-    bool surrogate = code >= 0xD800 && code <= 0xDFFF;
-    return code < least[extra] || code > 0x10FFFF || surrogate ? 0 : extra + 1;
-  }
-  return 0;
-}
-
 /* Cairo draws nothing more once it was given a text that is not UTF-8, and names of columns and files may be in any
  * encoding: what is no character becomes '?'. */
 static void make_drawable(const char *text, char out[DRAWABLE_BYTES]) {
   size_t length = 0;
   while (*text) {
-    int bytes = character_bytes((const unsigned char *)text);
-    size_t step = bytes ? (size_t)bytes : 1;
+    size_t bytes = text_character(text), step = bytes ? bytes : 1;
     if (length + step >= DRAWABLE_BYTES) break;
     if (bytes)
       memcpy(out + length, text, step);

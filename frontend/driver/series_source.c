@@ -299,6 +299,12 @@ static simba_status examine_series(DataSource *data, simba_model *model, const E
   return draw_forecast(source_of(data), model, examination->split, examination->picture, error);
 }
 
+/* A series is read as a whole or not at all. */
+static void remark_series(const DataSource *data, Text *out) {
+  (void)data;
+  (void)out;
+}
+
 const DataKind series_kind = {.samples = "windows",
                               .open = open_series,
                               .close = close_series,
@@ -313,4 +319,5 @@ const DataKind series_kind = {.samples = "windows",
                               .fingerprint = fingerprint_series,
                               .metadata = series_metadata,
                               .describe = describe_series,
+                              .remark = remark_series,
                               .examine = examine_series};

@@ -116,6 +116,10 @@ says "by class, the least accurate first:"
 [ -s mistakes.png ] || says "every image was told right"
 expect 0 evaluate --weights whole/weights.safetensors --json --split val --picture confusion.svg
 grep -q '"images":80,.*"accuracy":.*"confusion":\[\[' out || fail "no JSON: $(cat out)"
+# The head's last bias, before the two states of 8 numbers, is none.
+{ head -c -68 whole/weights.safetensors && printf '\0\0\300\177' && tail -c 64 whole/weights.safetensors; } >nan.safetensors
+expect 3 evaluate --weights nan.safetensors
+says "the loss over the test split is not finite"
 grep -q '<svg' confusion.svg || fail "no SVG"
 
 # Fine-tuning on other classes: the head begins anew, by the recipe or as asked; the frozen trunk keeps its bits.
@@ -194,6 +198,9 @@ says "pets/cat/"
 says ".jpg: "
 for ((i = 4; i < 12; i++)); do printf '%s' "$jpeg" | base64 -d >pets/cat/$i.jpg; done
 expect 0 "$SIMBAC" train model.simba "${pets[@]}" --set recipe.corrupt=skip --epochs 1 --out pets-skipped
+says "corrupt images were skipped, others took the place:"
+says "  pets/cat/1.jpg: byte 120 of 120: JPEG: the file ends"
+wrong "pets/cat/10.jpg: the image has 9x9 pixels, but the model takes 8x8: build it for that size, or let images be resized (--set recipe.fit=resize)" --data pets --set size=8
 sed '/data images/d' model.simba >dataless.simba
 expect 1 "$SIMBAC" train dataless.simba --data set --out none
 says "data images(input = x, target = labels)"
@@ -214,6 +221,9 @@ expect 0 tokens --out tokens --label-maps maps
 expect 0 tokens --out untold
 if cmp -s tokens/weights.safetensors untold/weights.safetensors; then fail "label maps change nothing"; fi
 wrong "has no target [batch, tokens, classes]" --data set --label-maps maps
+expect 1 tokens --out tokens --resume
+says "what differs: data"
+expect 0 tokens --out tokens --label-maps maps --resume
 map >maps/7.safetensors 7 3
 expect 1 tokens --out other-size --label-maps maps
 says "7.safetensors"

@@ -108,10 +108,12 @@ static const struct BadFile {
     {"a,b,c,d,label\n0,0,0,0,0\n1,2,3,4,-1\n", "a.csv:3:5: label -1: expected a whole number from 0 to 1048575"},
     {"a,b,c,d,label\n0,0,0,0,0\n1,2,3,4,1e9\n", "a.csv:3:5: label 1e+09: expected a whole number from 0 to 1048575"},
     {"a,b,label,c,d\n0,0,0,0,0\n", "a.csv:1:3: the column of labels must be the first or the last one"},
-    {"0,0,0,0,0\n1,2,3,4,1\n", "a.csv:1:1: the labels may be in the first column or in the last: say which"},
+    {"0,0,0,0,0\n1,2,3,4,1\n",
+     "a.csv:1:1: the labels may be in the first column or in the last: a header that names one of them 'label' says "
+     "which"},
     {"0,0,0,0,0\n7,2,3,4,8\n",
      "a.csv:1:1: no column of labels: neither the first nor the last one has whole numbers from 0 up to the number of "
-     "classes, all of them: say in which the labels are"},
+     "classes, all of them: a header that names one of them 'label' says which"},
     {"0,0,0,0\n7,2,3,1\n", "a.csv:1:4: 3 pixels and a label: no square image, so its height and width must be given"},
     {"label,a\n0,1\n0,2\n", "a.csv: all labels are 0: expected at least two classes"},
 };

@@ -48,6 +48,27 @@ START_TEST(prefixes) {
 }
 END_TEST
 
+START_TEST(printable) {
+  static const struct {
+    const char *text, *printable;
+  } CASES[] = {{"", ""},
+               {"cat \xC3\xA9 \xE2\x82\xAC \xF0\x9F\x90\x88", "cat \xC3\xA9 \xE2\x82\xAC \xF0\x9F\x90\x88"},
+               {"\x1B[31m\n\t\x7F", "?[31m???"},
+               {"\xC2\x9Bx\xC2\xA0", "??x\xC2\xA0"}, /* C1 */
+               {"\xFF\xC3(\xE2\x82",
+                "?"
+                "?(?"
+                "?"},                                                  /* no UTF-8, cut off */
+               {"\xC0\xAF\xED\xA0\x80\xF4\x90\x80\x80", "?????????"}}; /* too long, surrogate, too large */
+  for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+    char text[64];
+    strcpy(text, CASES[i].text);
+    text_make_printable(text);
+    ck_assert_str_eq(text, CASES[i].printable);
+  }
+}
+END_TEST
+
 START_TEST(system_errors) {
   simba_error error;
   ck_assert_int_eq(error_set_system(&error, "a", "write", ENOSPC), SIMBA_IO_ERROR);
@@ -89,6 +110,7 @@ int main(void) {
   TCase *cases = tcase_create("status");
   tcase_add_test(cases, long_messages_are_cut);
   tcase_add_test(cases, prefixes);
+  tcase_add_test(cases, printable);
   tcase_add_test(cases, system_errors);
   tcase_add_test(cases, names_of_statuses);
   tcase_add_test(cases, sizes_that_overflow);

@@ -272,6 +272,8 @@ static const Hostile HOSTILE[] = {
     {PICKLE(DICT("ctorch._utils\n_rebuild_parameter\nctorch._utils\n_rebuild_parameter\n)R\205R")),
      "tensor 'w' (a/data.pkl byte 76): a parameter that is no tensor"},
     {PICKLE("\200\002}X\002\000\000\000w\033" GOOD "s."), "a/data.pkl byte 2: a name with a control character"},
+    {PICKLE("\200\002}X\003\000\000\000\355\240\200" GOOD "s."), "a/data.pkl byte 2: a name that is not UTF-8"},
+    {PICKLE("\200\002}X\001\000\000\000\303" GOOD "s."), "a/data.pkl byte 2: a name that is not UTF-8"},
     {PICKLE("\200\002}N" GOOD "s."), "a/data.pkl byte 3: a key that is no text"},
     {PICKLE("\200\002}(X\001\000\000\000w" GOOD "X\001\000\000\000w" GOOD "u."), "two tensors have the name 'w'"},
     /* Files that hold something else. */
