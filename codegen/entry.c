@@ -203,12 +203,9 @@ static uint32_t most_arguments(const Program *program) {
   return most;
 }
 
-/* Its code runs once a step: to optimise it would take longer than all kernels. */
 static void begin_function(Entry *entry, LLVMValueRef function) {
   Emitter *e = &entry->e;
   Session *s = e->session;
-  session_attribute(s, function, LLVMAttributeFunctionIndex, "optnone", 0);
-  session_attribute(s, function, LLVMAttributeFunctionIndex, "noinline", 0);
   emitter_begin_plain(e, s, function);
   emitter_load_call(e, LLVMGetParam(function, 0));
   for (unsigned field = CALL_INPUT; field <= CALL_ARENA; field++)
@@ -298,77 +295,35 @@ static void emit_group_launch(Entry *entry, const LaunchGroup *group, LLVMValueR
 
 /* --- entry points ---------------------------------------------------------------------------------------------- */
 
-/* Launches of a part. One function for all of them would take a large part of the time of compiling a program of thousands,
- * since the addresses that its launches share make it hard on the register allocator. */
-enum { PART_LAUNCHES = 24 };
-
-static LLVMTypeRef part_type(Session *s) { return LLVMFunctionType(s->void_type, &s->pointer, 1, false); }
-
-/* An internal function void part(call). */
-static LLVMValueRef begin_part(Entry *entry) {
+static void begin_entry_point(Entry *entry, const char *suffix) {
   Session *s = entry->e.session;
-  LLVMValueRef function = LLVMAddFunction(s->module, "part", part_type(s));
-  LLVMSetLinkage(function, LLVMInternalLinkage);
-  begin_function(entry, function);
-  entry->scratch = emit_call_field(&entry->e, CALL_SCRATCH, s->pointer, "scratch");
-  return function;
-}
-
-/* Launches from number `at` on, group `g` the next one. Moves both. */
-static LLVMValueRef emit_part(const Entry *outer, LLVMValueRef const *groups, uint32_t *at, uint32_t *g) {
-  Entry entry = *outer;
-  const Program *program = entry.program;
-  LLVMValueRef function = begin_part(&entry);
-  if (program->group_count > 0) copy_call(&entry);
-  for (uint32_t begin = *at; *at < program->launch_count && *at - begin < PART_LAUNCHES;) {
-    if (*g < program->group_count && program->group[*g].first == *at) {
-      emit_group_launch(&entry, &program->group[*g], groups[*g]);
-      *at += program->group[(*g)++].count;
-    } else {
-      emit_launch(&entry, &program->launch[*at], NULL, entry.scratch, *at);
-      (*at)++;
-    }
-  }
-  LLVMBuildRetVoid(entry.e.builder);
-  return function;
-}
-
-static LLVMValueRef emit_preparing_part(const Entry *outer, uint32_t *at) {
-  Entry entry = *outer;
-  LLVMValueRef function = begin_part(&entry);
-  for (uint32_t begin = *at; *at < entry.program->prepare_count && *at - begin < PART_LAUNCHES; (*at)++)
-    emit_launch(&entry, &entry.program->prepare[*at], NULL, entry.scratch, *at);
-  LLVMBuildRetVoid(entry.e.builder);
-  return function;
-}
-
-static void emit_entry_point(Entry *entry, const char *suffix, LLVMValueRef *parts, uint32_t count) {
-  Emitter *e = &entry->e;
-  Session *s = e->session;
   const char *name = arena_format(s->arena, "%s_%s", entry->prefix, suffix);
-  LLVMValueRef function = LLVMAddFunction(s->module, name, s->entry_type), call = LLVMGetParam(function, 0);
-  emitter_begin_plain(e, s, function);
-  for (uint32_t k = 0; k < count; k++) LLVMBuildCall2(e->builder, part_type(s), parts[k], &call, 1, "");
-  LLVMBuildRet(e->builder, emit_i32(e, 0));
+  begin_function(entry, LLVMAddFunction(s->module, name, s->entry_type));
+  entry->scratch = emit_call_field(&entry->e, CALL_SCRATCH, s->pointer, "scratch");
 }
 
 static void emit_prepare(Entry *entry) {
-  const Program *program = entry->program;
-  LLVMValueRef *part = ARENA_ARRAY(entry->e.session->arena, LLVMValueRef, program->prepare_count + 1);
-  uint32_t count = 0;
-  for (uint32_t at = 0; at < program->prepare_count;) part[count++] = emit_preparing_part(entry, &at);
-  emit_entry_point(entry, "prepare", part, count);
+  begin_entry_point(entry, "prepare");
+  for (uint32_t k = 0; k < entry->program->prepare_count; k++)
+    emit_launch(entry, &entry->program->prepare[k], NULL, entry->scratch, k);
+  LLVMBuildRet(entry->e.builder, emit_i32(&entry->e, 0));
 }
 
 static void emit_run(Entry *entry) {
   const Program *program = entry->program;
-  Arena *arena = entry->e.session->arena;
-  LLVMValueRef *group = ARENA_ARRAY(arena, LLVMValueRef, program->group_count + 1);
-  LLVMValueRef *part = ARENA_ARRAY(arena, LLVMValueRef, program->launch_count + 1);
-  uint32_t count = 0;
+  LLVMValueRef *group = ARENA_ARRAY(entry->e.session->arena, LLVMValueRef, program->group_count + 1);
   for (uint32_t g = 0; g < program->group_count; g++) group[g] = emit_group(entry, &program->group[g]);
-  for (uint32_t at = 0, g = 0; at < program->launch_count;) part[count++] = emit_part(entry, group, &at, &g);
-  emit_entry_point(entry, "run", part, count);
+  begin_entry_point(entry, "run");
+  if (program->group_count > 0) copy_call(entry);
+  uint32_t at = 0;
+  for (uint32_t g = 0; g <= program->group_count; g++) {
+    uint32_t next = g < program->group_count ? program->group[g].first : program->launch_count;
+    for (; at < next; at++) emit_launch(entry, &program->launch[at], NULL, entry->scratch, at);
+    if (g == program->group_count) break;
+    emit_group_launch(entry, &program->group[g], group[g]);
+    at += program->group[g].count;
+  }
+  LLVMBuildRet(entry->e.builder, emit_i32(&entry->e, 0));
 }
 
 void entry_emit(Session *session, const Program *program, const char *prefix, const char *const *kernel_name) {

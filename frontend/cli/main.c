@@ -8,7 +8,7 @@
 
 static const Command commands[] = {
     {"check", command_check, "types, shapes, parameters and cost of a model"},
-    {"train", command_train, "train a model on a series, just-in-time compiled"},
+    {"train", command_train, "train a model on series or images, just-in-time compiled"},
     {"eval", command_eval, "loss and metrics of trained weights on a split of the data"},
     {"run", command_run, "run a model on tensors from a file, with gradients if wanted"},
     {"compile", command_compile, "export a model as a shared library, archive or object with a C header"},
