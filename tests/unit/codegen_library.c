@@ -93,7 +93,8 @@ static const struct {
 } PRODUCTS[] = {
     {"bte,ef->btf", {-1, 37, 24}, {24, 50}, true},               /* both factors as they are */
     {"bte,fe->btf", {-1, 37, 24}, {50, 24}, true},               /* right transposed */
-    {"tib,tj->bij", {41, 19, -1}, {41, 33}, false},              /* left is dense along no axis of the product */
+    {"tib,tj->bij", {41, 29, -1}, {41, 33}, false},              /* left is dense along no axis of the product */
+    {"tib,tj->bij", {41, 19, -1}, {41, 33}, true},               /* and is copied where its rows are short */
     {"ti,tj->ij", {130, 70}, {130, 33}, true},                   /* left transposed */
     {"ti,jt->ij", {130, 70}, {33, 130}, true},                   /* both */
     {"bti,btj->ij", {-1, 21, 70}, {-1, 21, 33}, true},           /* a sum whose length is known when running */
